@@ -1,0 +1,11 @@
+# CRAYON_SANITIZE: "" (none), "address" (with undefined behaviour) or "thread".
+set(CRAYON_SANITIZE "" CACHE STRING "Sanitizer: empty, address or thread")
+if(CRAYON_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(CRAYON_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
+elseif(NOT CRAYON_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "CRAYON_SANITIZE is '${CRAYON_SANITIZE}'; expected empty, 'address' or 'thread'")
+endif()

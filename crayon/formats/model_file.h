@@ -1,0 +1,17 @@
+// What a model's GGUF says of the model, read by our own reader before llama.cpp sees the file.
+#pragma once
+
+#include <filesystem>
+
+#include "crayon/formats/base_model.h"
+#include "crayon/formats/gguf.h"
+
+namespace crayon {
+
+/// @param with_hash  also hash the whole file; the hash is remembered beside the cache, keyed by
+///                   path, size and time of change, so that it costs once
+/// @throws Error CorruptFile, Unsupported (architecture), NotFound
+[[nodiscard]] BaseModel describe_model(const std::filesystem::path& path, bool with_hash = true);
+[[nodiscard]] BaseModel describe_model(const Gguf& gguf);
+
+}  // namespace crayon

@@ -1,0 +1,81 @@
+// The gate: a task's hidden states in, N blend weights out. Numbers only, no model, no text.
+//   h [d] pooled hidden state of the base   z [m] = normalize(L (h - mu))   keys [N, m], |k_i| = 1
+//   g_i = softmax_i(<z, k_i> / tau)
+// Modulated gate (ours): w = (1 - a)/N + a mean_k g(x_k), a the task's familiarity times max_tilt.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "crayon/base/matrix.h"
+
+namespace crayon {
+
+enum class Pooling {
+  Mean,  ///< Mean over the prompt's tokens but the first, whose activation is an outlier.
+  Last,  ///< The prompt's last token.
+};
+
+/// Which hidden state is the embedding. Layer k is the residual after k blocks (0 = token
+/// embeddings), at most the number of layers.
+struct EmbeddingSpec {
+  int layer = 0;
+  Pooling pooling = Pooling::Last;
+  friend bool operator==(const EmbeddingSpec&, const EmbeddingSpec&) = default;
+};
+
+[[nodiscard]] Pooling parse_pooling(const std::string& name);  ///< "mean", "last"
+[[nodiscard]] std::string to_string(Pooling pooling);
+
+/// z = normalize(L (h - mu)).
+struct Whitening {
+  std::vector<float> mean;  ///< mu [d]
+  Matrix projection;        ///< L [m, d] = diag(lambda + eps)^-1/2 U^T
+};
+
+/// Fits the whitening on rows of hidden states: the m leading principal directions.
+/// @param h  [n, d], n at least 2;  @param m  at most d; eps = 1e-3 times the largest lambda
+[[nodiscard]] Whitening fit_whitening(const Matrix& h, std::size_t m);
+
+/// @param h  d numbers @return m numbers of norm 1 @throws Error InvalidArgument  wrong size
+[[nodiscard]] std::vector<float> whiten(const Whitening& whitening, std::span<const float> h);
+/// The same for each row: [n, d] to [n, m].
+[[nodiscard]] Matrix whiten(const Whitening& whitening, const Matrix& h);
+
+struct Gate {
+  EmbeddingSpec embedding;
+  Whitening whitening;
+  Matrix keys;             ///< [N, m], rows of norm 1
+  float temperature = 0.05f;
+  float max_tilt = 0.5f;   ///< The a of a wholly familiar task, in 0..1; 1 without modulation ...
+  bool modulated = true;   ///< ... where a = max_tilt whatever the familiarity.
+  Matrix reference;        ///< [n, m] z of training prompts, for familiarity; may be empty (a = max_tilt).
+
+  [[nodiscard]] std::size_t size() const { return keys.rows; }
+};
+
+/// @throws Error InvalidArgument  shapes that do not fit, numbers not finite, keys not of norm 1,
+///                                temperature <= 0
+void check_gate(const Gate& gate);
+
+/// g [N] for one z [m]; >= 0, sum 1.
+[[nodiscard]] std::vector<float> gate_weights(const Gate& gate, std::span<const float> z);
+
+struct TaskWeights {
+  std::vector<float> weights;      ///< w [N], >= 0, sum 1
+  std::vector<float> gate_mean;    ///< mean_k g(x_k), before modulation
+  double familiarity = 1;          ///< In 0..1: 1 usual among the pool's training prompts.
+  double tilt = 1;                 ///< a = max_tilt * familiarity
+};
+
+/// Weights of a task from its examples' z [K, m], K at least 1.
+/// Familiarity is min(1, 2 * mean conformal p-value) against gate.reference.
+[[nodiscard]] TaskWeights task_weights(const Gate& gate, const Matrix& z);
+
+/// Spherical k-means of rows of norm 1 (k-means++ start): N keys of norm 1.
+/// @throws Error InvalidArgument  fewer rows than N
+[[nodiscard]] Matrix spherical_kmeans(const Matrix& z, std::size_t n_keys, std::uint64_t seed);
+
+}  // namespace crayon

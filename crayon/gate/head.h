@@ -1,0 +1,50 @@
+// The head for choices: small corrections that a task's examples allow, applied to the scores of
+// the choices. Labels are known by a hash of their text; no text is kept.
+//   label calibration: score'_c = score_c - bias(label of c), bias = the label's mean score over the
+//   user's unlabelled examples; probe: a linear map from z to labels (ridge).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "crayon/base/matrix.h"
+
+namespace crayon {
+
+/// Hash of a label's text, ignoring case and outer blanks: the first 8 bytes of its SHA-256.
+[[nodiscard]] std::uint64_t label_hash(std::string_view label);
+
+struct Head {
+  std::vector<std::uint64_t> labels;  ///< Ascending; empty: no head.
+  std::vector<float> bias;            ///< Label calibration, one a label; empty: none.
+  Matrix probe;                       ///< [labels, m + 1], last column the constant; empty: none.
+  float probe_weight = 0;             ///< Share of the probe's scores: score + probe_weight * probe.
+
+  [[nodiscard]] bool empty() const { return labels.empty(); }
+};
+
+/// Scores of the choices with the head applied; a label that the head does not know gets bias 0 and
+/// probe 0. @param z may be empty when there is no probe.
+[[nodiscard]] std::vector<float> apply_head(const Head& head, std::span<const std::string> choices,
+                                            std::span<const float> scores,
+                                            std::span<const float> z);
+
+/// One example's choices with their scores (mean log-prob per token).
+struct ScoredChoices {
+  std::vector<std::string> choices;
+  std::vector<float> scores;
+};
+
+/// Do the examples share labels? True when their choices, taken together, repeat enough for a mean
+/// score to mean something: at least half of all labels occur in two or more examples.
+[[nodiscard]] bool share_labels(std::span<const ScoredChoices> examples);
+
+/// Label calibration from unlabelled examples. Each label's bias is its mean of (score minus the
+/// example's mean score), shrunk by n / (n + shrink); empty head when labels are not shared.
+[[nodiscard]] Head fit_label_calibration(std::span<const ScoredChoices> examples,
+                                         double shrink = 1.0);
+
+}  // namespace crayon

@@ -1,0 +1,32 @@
+// Scope: how likely a request belongs to the task. Cosine similarity of z to its nearest few task
+// examples against the leave-one-out similarities of the examples themselves: a conformal p-value.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "crayon/base/matrix.h"
+
+namespace crayon {
+
+class Scope {
+ public:
+  /// @param examples  z [n, m] of the task's examples, rows of norm 1, n at least 2
+  /// @param neighbours  how many nearest examples are averaged; cut to n - 1
+  explicit Scope(Matrix examples, std::size_t neighbours = 3);
+
+  /// Mean cosine similarity to the nearest examples.
+  [[nodiscard]] double similarity(std::span<const float> z) const;
+  /// (1 + number of examples at most as similar) / (n + 1): small means not of the task.
+  [[nodiscard]] double p_value(std::span<const float> z) const;
+  /// The least p-value that n examples can give: 1 / (n + 1).
+  [[nodiscard]] double least_p_value() const;
+  [[nodiscard]] const Matrix& examples() const { return examples_; }
+
+ private:
+  Matrix examples_;
+  std::size_t neighbours_;
+  std::vector<double> own_;  ///< Leave-one-out similarities, ascending.
+};
+
+}  // namespace crayon

@@ -1,0 +1,61 @@
+// An opened pool: its manifest, gate and adapters; finds pools, verifies and blends them.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "crayon/adapter/blend.h"
+#include "crayon/formats/pool_manifest.h"
+#include "crayon/gate/gate.h"
+
+namespace crayon {
+
+class Pool {
+ public:
+  /// Opens a folder: reads manifest, gate and all adapters, checks hashes, ranks and numbers.
+  /// @throws Error NotFound (no pool.json), CorruptFile, Incompatible (a hash, N or shape that does
+  ///         not fit), Unsupported
+  [[nodiscard]] static Pool open(const std::filesystem::path& folder);
+  ~Pool();
+  Pool(Pool&&) noexcept;
+  Pool& operator=(Pool&&) noexcept;
+
+  [[nodiscard]] const std::filesystem::path& folder() const;
+  [[nodiscard]] const PoolManifest& manifest() const;
+  [[nodiscard]] const Gate& gate() const;
+  [[nodiscard]] std::size_t size() const;  ///< N
+  [[nodiscard]] const std::vector<Adapter>& adapters() const;  ///< N, in the order of w.
+
+  /// The blended adapter for w [N], the shared adapter (weight 1) included when there is one.
+  [[nodiscard]] Blend blend(std::span<const float> weights, const BlendOptions& options = {});
+
+ private:
+  Pool();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// One finding of verify_pool.
+struct PoolCheck {
+  std::string what;  ///< "adapters/a3.gguf: SHA-256"
+  bool ok = false;
+  std::string detail;
+};
+/// Checks everything, and goes on after a failure. @param model  the base's GGUF, or "" to skip it
+[[nodiscard]] std::vector<PoolCheck> verify_pool(const std::filesystem::path& folder,
+                                                 const std::filesystem::path& model = {});
+
+/// Folders with a pool.json directly below each of `roots`.
+[[nodiscard]] std::vector<std::filesystem::path> find_pools(
+    std::span<const std::filesystem::path> roots);
+
+/// Writes a pool folder anew: adapters, gate, manifest last, so that a kill leaves no half pool
+/// that opens. Fills in the hashes and the id.
+/// @throws Error InvalidArgument  the folder holds a pool and `overwrite` is false
+void write_pool(const std::filesystem::path& folder, PoolManifest manifest, const Gate& gate,
+                std::span<const Adapter> adapters, bool overwrite = false);
+
+}  // namespace crayon
