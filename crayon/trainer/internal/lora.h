@@ -1,0 +1,96 @@
+// The pool in training: N adapters side by side as one wide gated LoRA.
+//   A_cat [R, d_in]   B_cat [d_out, R]   R = N r, adapter i has columns i r to (i + 1) r
+//   y = W x + B_cat (diag(w expanded over r, times scale) (A_cat x))
+// Matrices with the same input share one A tensor: attn_q, attn_k, attn_v and ffn_gate, ffn_up.
+#pragma once
+
+#include <torch/types.h>
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "crayon/adapter/adapter.h"
+#include "crayon/trainer/internal/number_type.h"
+
+namespace crayon {
+
+struct NetworkConfig;
+
+/// Matrices of a block that read the same input.
+struct MatrixGroup {
+  std::vector<std::string> kinds;   ///< "attn_q", ...
+  std::vector<std::int64_t> d_out;  ///< One a kind.
+  std::int64_t d_in = 0;
+};
+inline constexpr int kMatrixGroups = 4;
+/// {q, k, v}, {output}, {gate, up}, {down}.
+[[nodiscard]] std::array<MatrixGroup, kMatrixGroups> matrix_groups(const NetworkConfig& config);
+
+struct WideLoraOptions {
+  int n_adapters = 8;
+  int rank = 4;         ///< Of each adapter.
+  int first_layer = 0;  ///< Layers from here up are adapted.
+  float scale = 1.0f;   ///< alpha / r (rsLoRA: alpha / sqrt r), times a folded factor such as N.
+  std::uint64_t seed = 1;
+};
+
+struct NamedTensor {
+  std::string name;  ///< "blk.15.attn_qkv.a", "blk.15.attn_q.b"
+  torch::Tensor tensor;
+};
+
+/// The wide LoRA's tensors of one group, in the number type of a forward pass.
+struct GroupFactors {
+  torch::Tensor a;               ///< [kinds * R, d_in]
+  std::vector<torch::Tensor> b;  ///< One a kind, [d_out, R]
+  torch::Tensor gain;            ///< [kinds * R]: scale * w, expanded; carries the gradient to w.
+};
+
+class WideLora {
+ public:
+  /// A uniform in +-1/sqrt(d_in), as LoRA's Kaiming start; B zero.
+  /// @throws Error InvalidArgument  no adapters, rank < 1, first_layer not a layer
+  WideLora(const NetworkConfig& config, const WideLoraOptions& options,
+           torch::Device device = torch::kCPU);
+
+  /// Adapters that exist, padded to their largest rank; their scales go into B, scale is 1.
+  /// @throws Error Incompatible  a tensor that the base has not, or of another shape; names both
+  WideLora(const NetworkConfig& config, std::span<const Adapter> adapters,
+           torch::Device device = torch::kCPU);
+
+  [[nodiscard]] const WideLoraOptions& options() const { return options_; }
+
+  /// All that is trained, f32 leaves that require a gradient, in a fixed order. The tensors are
+  /// shared: writing their data under NoGradGuard is how an optimizer or a checkpoint sets them.
+  [[nodiscard]] std::vector<NamedTensor> parameters() const;
+
+  /// @param weights  f32 [N]
+  [[nodiscard]] GroupFactors factors(int layer, int group, const torch::Tensor& weights,
+                                     NumberType type) const;
+
+  /// Adapter i with 0 <= i < N; its scale holds options().scale, so that exported adapters summed
+  /// with weights w are this LoRA at w.
+  [[nodiscard]] Adapter export_adapter(int i, const std::string& base_id) const;
+
+  /// Mean squared cosine between the deltas B_i A_i of different adapters, over all matrices, from
+  /// r x r products (ours). 0 while B is zero.
+  [[nodiscard]] torch::Tensor overlap() const;
+
+ private:
+  struct Group {
+    std::vector<std::string> kinds;
+    torch::Tensor a;
+    std::vector<torch::Tensor> b;
+  };
+  [[nodiscard]] const Group& group(int layer, int index) const;
+  void add_groups(const NetworkConfig& config, torch::Device device);
+  void load(int i, const LoraTensor& tensor);
+
+  WideLoraOptions options_;
+  std::vector<Group> groups_;  ///< kMatrixGroups for each layer from first_layer up.
+};
+
+}  // namespace crayon
