@@ -9,7 +9,7 @@
 
 #include "crayon/base/error.h"
 
-namespace crayon::trainer {
+namespace crayon {
 
 struct TomlNode {
   std::shared_ptr<const toml::table> root;  ///< Keeps `table` alive.
@@ -177,4 +177,4 @@ TomlSection parse_toml(const std::string& text, const std::string& file) {
   }
 }
 
-}  // namespace crayon::trainer
+}  // namespace crayon

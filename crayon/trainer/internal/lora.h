@@ -37,7 +37,8 @@ struct WideLoraOptions {
   std::uint64_t seed = 1;
 };
 
-struct NamedTensor {
+/// One of the tensors that are trained (not NamedTensor: that is a safetensors one, in formats).
+struct TrainedTensor {
   std::string name;  ///< "blk.15.attn_qkv.a", "blk.15.attn_q.b"
   torch::Tensor tensor;
 };
@@ -65,7 +66,7 @@ class WideLora {
 
   /// All that is trained, f32 leaves that require a gradient, in a fixed order. The tensors are
   /// shared: writing their data under NoGradGuard is how an optimizer or a checkpoint sets them.
-  [[nodiscard]] std::vector<NamedTensor> parameters() const;
+  [[nodiscard]] std::vector<TrainedTensor> parameters() const;
 
   /// @param weights  f32 [N]
   [[nodiscard]] GroupFactors factors(int layer, int group, const torch::Tensor& weights,

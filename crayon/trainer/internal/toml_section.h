@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace crayon::trainer {
+namespace crayon {
 
 struct TomlNode;  ///< A table of the parsed file.
 
@@ -59,4 +59,4 @@ class TomlSection {
 /// Parses a text. @throws Error InvalidArgument  file, line and column of the first mistake
 [[nodiscard]] TomlSection parse_toml(const std::string& text, const std::string& file);
 
-}  // namespace crayon::trainer
+}  // namespace crayon
