@@ -13,10 +13,11 @@
 namespace crayon {
 
 struct AdapterFileOptions {
-  std::string architecture = "llama";        ///< general.architecture, which llama.cpp checks.
-  std::string name;                          ///< general.name
-  TensorType type = TensorType::F16;         ///< Of A; B is F16 where Q8_0 does not fit its rows.
-  std::map<std::string, GgufValue> metadata; ///< Further keys ("crayon.base_id" is written anyway).
+  std::string architecture = "llama";  ///< general.architecture, which llama.cpp checks.
+  std::string name;                    ///< general.name
+  TensorType type = TensorType::F16;   ///< Of A; B is F16 where Q8_0 does not fit its rows.
+  std::map<std::string, GgufValue>
+      metadata;  ///< Further keys ("crayon.base_id" is written anyway).
 };
 
 [[nodiscard]] std::vector<std::byte> adapter_to_gguf(const Adapter& adapter,

@@ -15,16 +15,20 @@
 
 namespace crayon {
 
-/// An array of one scalar type or of strings. Integers of any width and bools are widened to 64 bits.
+class ByteWriter;
+
+/// An array of one scalar type or of strings. Integers of any width and bools are widened to 64
+/// bits.
 using GgufArray = std::variant<std::vector<std::int64_t>, std::vector<std::uint64_t>,
                                std::vector<double>, std::vector<float>, std::vector<std::string>>;
 /// A metadata value. float stays float: it is written as GGUF float32, double as float64.
-using GgufValue = std::variant<bool, std::int64_t, std::uint64_t, float, double, std::string,
-                               GgufArray>;
+using GgufValue =
+    std::variant<bool, std::int64_t, std::uint64_t, float, double, std::string, GgufArray>;
 
 /// Number types of tensors. Others of ggml are known by their number only (size, not content).
 enum class TensorType { F32, F16, BF16, Q8_0 };
-[[nodiscard]] TensorType parse_tensor_type(const std::string& name);  ///< "f32", "f16", "bf16", "q8_0"
+[[nodiscard]] TensorType parse_tensor_type(
+    const std::string& name);  ///< "f32", "f16", "bf16", "q8_0"
 [[nodiscard]] std::string to_string(TensorType type);
 
 struct GgufTensor {
@@ -36,7 +40,7 @@ struct GgufTensor {
 };
 
 struct GgufLimits {
-  std::uint64_t max_metadata = 65536;       ///< Keys.
+  std::uint64_t max_metadata = 65536;  ///< Keys.
   std::uint64_t max_tensors = 65536;
   std::uint64_t max_string_bytes = 1 << 24;
   std::uint64_t max_array_items = 1 << 24;
@@ -82,9 +86,12 @@ class Gguf {
 /// Collects metadata and tensors and lays them out as a GGUF version 3 file.
 class GgufWriter {
  public:
+  /// A key set again is replaced. @throws Error InvalidArgument  "" or general.alignment
   void set(const std::string& key, GgufValue value);
   /// Written as GGUF uint32, which llama.cpp's own keys use.
   void set_u32(const std::string& key, std::uint32_t value);
+  /// Written as an array of GGUF int32, which llama.cpp's tokenizer.ggml.token_type is.
+  void set_i32_array(const std::string& key, std::vector<std::int32_t> values);
   /// @throws Error InvalidArgument  a name used before, values that do not fill the shape, or
   ///                                Q8_0 with rows that are no multiple of 32
   void add(const std::string& name, std::vector<std::uint64_t> shape, TensorType type,
@@ -96,8 +103,12 @@ class GgufWriter {
     GgufTensor info;
     std::vector<std::byte> data;
   };
+  void forget(const std::string& key);
+  void put_tensors(ByteWriter& out) const;
+
   std::map<std::string, GgufValue> metadata_;
   std::map<std::string, std::uint32_t> u32_;
+  std::map<std::string, std::vector<std::int32_t>> i32_arrays_;
   std::vector<Pending> tensors_;
 };
 

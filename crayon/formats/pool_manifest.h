@@ -16,7 +16,7 @@ namespace crayon {
 
 struct PoolAdapterEntry {
   std::string name;
-  std::string file;    ///< Relative to the folder; never absolute, never with "..".
+  std::string file;  ///< Relative to the folder; never absolute, never with "..".
   std::string sha256;
   int rank = 0;
   std::vector<std::string> trained_on;  ///< Data sets.
@@ -25,14 +25,14 @@ struct PoolAdapterEntry {
 
 struct PoolManifest {
   int format_version = 1;
-  std::string id;              ///< Name and the first digits of a hash of gate and adapters.
+  std::string id;  ///< Name and the first digits of a hash of gate and adapters.
   std::string name;
   BaseModel base;
-  int first_layer = 0;         ///< Adapters sit in this layer and above.
+  int first_layer = 0;  ///< Adapters sit in this layer and above.
   PromptFormat prompt;
   std::string gate_file = "gate.safetensors";
   std::string gate_sha256;
-  Calibration calibration;     ///< Generic confidence model, fitted on validation sets.
+  Calibration calibration;                 ///< Generic confidence model, fitted on validation sets.
   std::vector<PoolAdapterEntry> adapters;  ///< N base adapters, in the order of w.
   std::vector<PoolAdapterEntry> shared;    ///< At most one shared adapter.
   std::string training_json = "{}";        ///< How it was trained: config, seeds, metrics, data.

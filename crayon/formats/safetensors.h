@@ -20,7 +20,8 @@ struct Safetensors {
 
 /// Total: any bytes give a value or Error CorruptFile (file, tensor, found, expected). Duplicate
 /// keys, overlapping or uncovered bytes and unknown dtypes (Unsupported) are refused.
-[[nodiscard]] Safetensors read_safetensors(std::span<const std::byte> bytes, const std::string& file);
+[[nodiscard]] Safetensors read_safetensors(std::span<const std::byte> bytes,
+                                           const std::string& file);
 [[nodiscard]] std::vector<std::byte> write_safetensors(const Safetensors& file);
 
 }  // namespace crayon

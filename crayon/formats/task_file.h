@@ -28,11 +28,11 @@ struct TaskInfo {
   int rank = 0;
   double relative_error = 0;
   std::size_t n_examples = 0;
-  std::string kept;            ///< What customize kept: "blend", "blend+labels", "refined", ...
+  std::string kept;  ///< What customize kept: "blend", "blend+labels", "refined", ...
   PromptFormat prompt;
   EmbeddingSpec embedding;
   Whitening whitening;
-  Matrix scope_examples;       ///< z [K, m]
+  Matrix scope_examples;  ///< z [K, m]
   Head head;
   Calibration calibration;
   std::vector<double> recent_scores;  ///< Router scores of the examples, to start the threshold.
@@ -45,7 +45,8 @@ struct Task {
 };
 
 /// @param type  of the adapter's tensors
-[[nodiscard]] std::vector<std::byte> task_to_gguf(const Task& task, TensorType type = TensorType::F16);
+[[nodiscard]] std::vector<std::byte> task_to_gguf(const Task& task,
+                                                  TensorType type = TensorType::F16);
 /// Any LoRA GGUF; one of another tool has no info. @throws Error CorruptFile, Unsupported (version)
 [[nodiscard]] Task task_from_gguf(const Gguf& gguf);
 [[nodiscard]] Task read_task(const std::filesystem::path& path);
