@@ -1,5 +1,6 @@
-// A small HTTP server: routes with JSON bodies, server-sent events, the error body of the OpenAI API.
-// Loopback by default; beyond it a key is required. Host and Origin are checked against rebinding.
+// A small HTTP server: routes with JSON bodies, server-sent events, the error body of the OpenAI
+// API. Loopback by default; beyond it a key is required. Host and Origin are checked against
+// rebinding.
 #pragma once
 
 #include <functional>
@@ -29,7 +30,8 @@ struct ServerResponse {
   std::string body;
   std::string content_type = "application/json";
   std::map<std::string, std::string> headers;
-  /// When set, the body is an event stream that this writes; an Error thrown in it becomes an error event.
+  /// When set, the body is an event stream that this writes; an Error thrown in it becomes an error
+  /// event.
   std::function<void(const SendEvent&)> stream;
 };
 
@@ -38,8 +40,8 @@ using Handler = std::function<ServerResponse(const ServerRequest&)>;
 
 struct HttpServerOptions {
   std::string host = "127.0.0.1";
-  int port = 0;                        ///< 0 picks a free one.
-  std::string key;                     ///< Bearer token; required when host is not loopback.
+  int port = 0;     ///< 0 picks a free one.
+  std::string key;  ///< Bearer token; required when host is not loopback.
   std::size_t max_body_bytes = 8u << 20;
   int threads = 8;
 };
@@ -50,7 +52,8 @@ class HttpServer {
   explicit HttpServer(HttpServerOptions options);
   ~HttpServer();  ///< Stops.
   void route(const std::string& method, const std::string& path, Handler handler);
-  /// Binds and listens on threads of its own; returns the port. @throws Error Unavailable  port taken
+  /// Binds and listens on threads of its own; returns the port. @throws Error Unavailable  port
+  /// taken
   int start();
   /// Lets running requests end (at most 5 s), then closes.
   void stop();
