@@ -1,4 +1,5 @@
-// A LoRA adapter as numbers: no file, no model. Tensors are row-major float32; letters of this part:
+// A LoRA adapter as numbers: no file, no model. Tensors are row-major float32; letters of this
+// part:
 //   A [r, d_in]    B [d_out, r]    delta [d_out, d_in] = scale * B * A,   scale = alpha / r
 #pragma once
 

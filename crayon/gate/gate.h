@@ -47,11 +47,12 @@ struct Whitening {
 struct Gate {
   EmbeddingSpec embedding;
   Whitening whitening;
-  Matrix keys;             ///< [N, m], rows of norm 1
+  Matrix keys;  ///< [N, m], rows of norm 1
   float temperature = 0.05f;
-  float max_tilt = 0.5f;   ///< The a of a wholly familiar task, in 0..1; 1 without modulation ...
-  bool modulated = true;   ///< ... where a = max_tilt whatever the familiarity.
-  Matrix reference;        ///< [n, m] z of training prompts, for familiarity; may be empty (a = max_tilt).
+  float max_tilt = 0.5f;  ///< The a of a wholly familiar task, in 0..1; 1 without modulation ...
+  bool modulated = true;  ///< ... where a = max_tilt whatever the familiarity.
+  Matrix
+      reference;  ///< [n, m] z of training prompts, for familiarity; may be empty (a = max_tilt).
 
   [[nodiscard]] std::size_t size() const { return keys.rows; }
 };
@@ -64,10 +65,10 @@ void check_gate(const Gate& gate);
 [[nodiscard]] std::vector<float> gate_weights(const Gate& gate, std::span<const float> z);
 
 struct TaskWeights {
-  std::vector<float> weights;      ///< w [N], >= 0, sum 1
-  std::vector<float> gate_mean;    ///< mean_k g(x_k), before modulation
-  double familiarity = 1;          ///< In 0..1: 1 usual among the pool's training prompts.
-  double tilt = 1;                 ///< a = max_tilt * familiarity
+  std::vector<float> weights;    ///< w [N], >= 0, sum 1
+  std::vector<float> gate_mean;  ///< mean_k g(x_k), before modulation
+  double familiarity = 1;        ///< In 0..1: 1 usual among the pool's training prompts.
+  double tilt = 1;               ///< a = max_tilt * familiarity
 };
 
 /// Weights of a task from its examples' z [K, m], K at least 1.

@@ -1,7 +1,7 @@
 // The head for choices: small corrections that a task's examples allow, applied to the scores of
 // the choices. Labels are known by a hash of their text; no text is kept.
-//   label calibration: score'_c = score_c - bias(label of c), bias = the label's mean score over the
-//   user's unlabelled examples; probe: a linear map from z to labels (ridge).
+//   label calibration: score'_c = score_c - bias(label of c), bias = the label's mean score over
+//   the user's unlabelled examples; probe: a linear map from z to labels (ridge).
 #pragma once
 
 #include <cstdint>
@@ -21,10 +21,14 @@ struct Head {
   std::vector<std::uint64_t> labels;  ///< Ascending; empty: no head.
   std::vector<float> bias;            ///< Label calibration, one a label; empty: none.
   Matrix probe;                       ///< [labels, m + 1], last column the constant; empty: none.
-  float probe_weight = 0;             ///< Share of the probe's scores: score + probe_weight * probe.
+  float probe_weight = 0;  ///< Share of the probe's scores: score + probe_weight * probe.
 
   [[nodiscard]] bool empty() const { return labels.empty(); }
 };
+
+/// One head with the labels of both: bias and probe of each, 0 where a label has none. An empty
+/// head gives the other one. @throws Error InvalidArgument  both have a probe or both have a bias
+[[nodiscard]] Head join_heads(const Head& a, const Head& b);
 
 /// Scores of the choices with the head applied; a label that the head does not know gets bias 0 and
 /// probe 0. @param z may be empty when there is no probe.
@@ -46,5 +50,14 @@ struct ScoredChoices {
 /// example's mean score), shrunk by n / (n + shrink); empty head when labels are not shared.
 [[nodiscard]] Head fit_label_calibration(std::span<const ScoredChoices> examples,
                                          double shrink = 1.0);
+
+/// Probe from labelled examples: ridge regression of one-hot labels on z, one row a distinct label,
+/// the constant not penalised (Hoerl and Kennard 1970). `bias` stays empty; `probe_weight` is 1 and
+/// the caller's to set.
+/// @param z  [n, m], n at least 1;  @param labels  text of the right label, one a row
+/// @param lambda  penalty, above 0
+/// @throws Error InvalidArgument  sizes that do not fit, numbers that are not finite
+[[nodiscard]] Head fit_probe(const Matrix& z, std::span<const std::string> labels,
+                             double lambda = 1.0);
 
 }  // namespace crayon

@@ -29,7 +29,8 @@ struct Interval {
 /// Area under the ROC curve by ranks, ties counted half; 0.5 when one class is missing.
 [[nodiscard]] double auroc(std::span<const double> scores, std::span<const std::uint8_t> positive);
 
-/// Expected calibration error: equal-width bins of confidence, |accuracy - confidence| weighted by n.
+/// Expected calibration error: equal-width bins of confidence, |accuracy - confidence| weighted by
+/// n.
 [[nodiscard]] double expected_calibration_error(std::span<const double> confidence,
                                                 std::span<const std::uint8_t> right,
                                                 std::size_t bins = 10);

@@ -1,0 +1,99 @@
+#include "crayon/gate/gate.h"
+
+#include "crayon/gate/internal/vectors.h"
+#include "crayon/gate/scope.h"
+
+namespace crayon {
+namespace {
+
+using internal::require;
+
+constexpr double kNormTolerance = 1e-3;
+
+void check_keys(const Matrix& keys) {
+  for (std::size_t i = 0; i < keys.rows; ++i) {
+    const double norm = std::sqrt(internal::dot(keys.row(i), keys.row(i)));
+    require(std::abs(norm - 1) <= kNormTolerance,
+            fmt::format("gate: key {} has norm {:.4f}; expected 1", i, norm));
+  }
+}
+
+/// How usual the task's prompts are among those that the pool was trained on.
+double familiarity_of(const Gate& gate, const Matrix& z) {
+  if (gate.reference.rows < 2) return 1;
+  const Scope usual(gate.reference);
+  double sum = 0;
+  for (std::size_t k = 0; k < z.rows; ++k) sum += usual.p_value(z.row(k));
+  // A usual prompt's p-value is uniform, so its mean is one half.
+  return std::min(1.0, 2 * sum / static_cast<double>(z.rows));
+}
+
+}  // namespace
+
+Pooling parse_pooling(const std::string& name) {
+  if (name == "mean") return Pooling::Mean;
+  if (name == "last") return Pooling::Last;
+  throw Error(ErrorCode::InvalidArgument,
+              fmt::format("pooling '{}'; expected 'mean' or 'last'", name));
+}
+
+std::string to_string(Pooling pooling) { return pooling == Pooling::Mean ? "mean" : "last"; }
+
+void check_gate(const Gate& gate) {
+  internal::require_shape(gate.keys, "gate: keys");
+  internal::require_shape(gate.whitening.projection, "gate: whitening");
+  internal::require_shape(gate.reference, "gate: reference");
+  internal::require_finite(gate.whitening.mean, "gate: mean");
+  const std::size_t m = gate.whitening.projection.rows;
+  require(gate.keys.rows >= 1 && m >= 1 && gate.keys.cols == m,
+          fmt::format("gate: keys [{}, {}] and whitening [{}, {}]; expected keys [N, m] and "
+                      "whitening [m, d]",
+                      gate.keys.rows, gate.keys.cols, m, gate.whitening.projection.cols));
+  internal::require_size(gate.whitening.mean.size(), gate.whitening.projection.cols, "gate: mean");
+  require(gate.reference.rows == 0 || gate.reference.cols == m,
+          fmt::format("gate: reference [{}, {}]; expected [n, {}]", gate.reference.rows,
+                      gate.reference.cols, m));
+  require(gate.embedding.layer >= 0,
+          fmt::format("gate: embedding layer {}; expected at least 0", gate.embedding.layer));
+  require(std::isfinite(gate.temperature) && gate.temperature > 0,
+          fmt::format("gate: temperature {}; expected a number above 0", gate.temperature));
+  require(gate.max_tilt >= 0 && gate.max_tilt <= 1,
+          fmt::format("gate: max_tilt {}; expected 0 to 1", gate.max_tilt));
+  check_keys(gate.keys);
+}
+
+std::vector<float> gate_weights(const Gate& gate, std::span<const float> z) {
+  internal::require_size(z.size(), gate.keys.cols, "gate: embedding");
+  internal::require_finite(z, "gate: embedding");
+  std::vector<double> g(gate.size());
+  for (std::size_t i = 0; i < g.size(); ++i) {
+    g[i] = internal::dot(gate.keys.row(i), z) / double{gate.temperature};
+  }
+  const double top = *std::max_element(g.begin(), g.end());
+  double sum = 0;
+  for (double& x : g) sum += x = std::exp(x - top);
+  std::vector<float> out;
+  for (const double x : g) out.push_back(static_cast<float>(x / sum));
+  return out;
+}
+
+TaskWeights task_weights(const Gate& gate, const Matrix& z) {
+  require(z.rows >= 1, "gate: 0 examples; expected at least one");
+  std::vector<double> mean(gate.size(), 0.0);
+  for (std::size_t k = 0; k < z.rows; ++k) {
+    const auto g = gate_weights(gate, z.row(k));
+    for (std::size_t i = 0; i < g.size(); ++i)
+      mean[i] += double{g[i]} / static_cast<double>(z.rows);
+  }
+  TaskWeights out;
+  out.familiarity = familiarity_of(gate, z);
+  out.tilt = double{gate.max_tilt} * (gate.modulated ? out.familiarity : 1.0);
+  for (const double g : mean) {
+    out.gate_mean.push_back(static_cast<float>(g));
+    out.weights.push_back(
+        static_cast<float>((1 - out.tilt) / static_cast<double>(gate.size()) + out.tilt * g));
+  }
+  return out;
+}
+
+}  // namespace crayon

@@ -1,0 +1,55 @@
+#include "crayon/gate/scope.h"
+
+#include <limits>
+
+#include "crayon/gate/internal/vectors.h"
+
+namespace crayon {
+namespace {
+
+constexpr std::size_t kNobody = std::numeric_limits<std::size_t>::max();
+
+/// Mean cosine similarity of z to its `neighbours` nearest rows but row `left_out`.
+double nearest(const Matrix& rows, std::span<const float> z, std::size_t neighbours,
+               std::size_t left_out) {
+  std::vector<double> similar;
+  similar.reserve(rows.rows);
+  for (std::size_t i = 0; i < rows.rows; ++i) {
+    if (i != left_out) similar.push_back(internal::dot(rows.row(i), z));
+  }
+  const auto end = similar.begin() + static_cast<std::ptrdiff_t>(neighbours);
+  std::partial_sort(similar.begin(), end, similar.end(), std::greater<>());
+  double sum = 0;
+  for (auto s = similar.begin(); s != end; ++s) sum += *s;
+  return sum / static_cast<double>(neighbours);
+}
+
+}  // namespace
+
+Scope::Scope(Matrix examples, std::size_t neighbours) : examples_(std::move(examples)) {
+  internal::require_shape(examples_, "scope: examples");
+  const std::size_t n = examples_.rows;
+  internal::require(n >= 2, fmt::format("scope: {} examples; expected at least 2", n));
+  internal::require(neighbours >= 1, "scope: 0 neighbours; expected at least 1");
+  neighbours_ = std::min(neighbours, n - 1);
+  own_.reserve(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    own_.push_back(nearest(examples_, examples_.row(i), neighbours_, i));
+  }
+  std::sort(own_.begin(), own_.end());
+}
+
+double Scope::similarity(std::span<const float> z) const {
+  internal::require_size(z.size(), examples_.cols, "scope: embedding");
+  internal::require_finite(z, "scope: embedding");
+  return nearest(examples_, z, neighbours_, kNobody);
+}
+
+double Scope::p_value(std::span<const float> z) const {
+  const auto above = std::upper_bound(own_.begin(), own_.end(), similarity(z));
+  return static_cast<double>(1 + (above - own_.begin())) / static_cast<double>(own_.size() + 1);
+}
+
+double Scope::least_p_value() const { return 1.0 / static_cast<double>(own_.size() + 1); }
+
+}  // namespace crayon
