@@ -21,16 +21,16 @@
 namespace crayon {
 
 struct EngineOptions {
-  int threads = 0;              ///< 0: one for each core.
-  int context_tokens = 2048;    ///< Longest prompt with its answer.
-  bool exact = false;           ///< F32 KV cache, no flash attention: for parity tests.
-  int max_choices = 32;         ///< Choices scored in one batch; more take more rounds.
-  int batch_tokens = 512;       ///< Tokens a pass.
+  int threads = 0;            ///< 0: one for each core.
+  int context_tokens = 2048;  ///< Longest prompt with its answer; no more than the model's own.
+  bool exact = false;         ///< F32 KV cache, no flash attention: for parity tests.
+  int max_choices = 32;       ///< Choices scored in one batch; more take more rounds.
+  int batch_tokens = 512;     ///< Tokens a pass.
 };
 
 struct ScoreRequest {
-  RenderedPrompt prompt;   ///< With at least one choice.
-  bool embed = false;      ///< Also return the hidden state of the same pass.
+  RenderedPrompt prompt;  ///< With at least one choice.
+  bool embed = false;     ///< Also return the hidden state of the same pass.
 };
 struct ScoredChoice {
   float sum_log_prob = 0;
@@ -39,20 +39,20 @@ struct ScoredChoice {
 };
 struct ScoreResult {
   std::vector<ScoredChoice> choices;
-  std::vector<float> hidden;      ///< [d] when asked for. Of the base only if the adapter's layers
-                                  ///< all lie at or above the embedding's layer.
+  std::vector<float> hidden;  ///< [d] of the base alone, when asked for. Costs a second pass if
+                              ///< the adapter changes blocks below the embedding's layer.
   std::size_t prompt_tokens = 0;
-  std::size_t cut_tokens = 0;     ///< Tokens of the passage that were cut to fit.
+  std::size_t cut_tokens = 0;  ///< Tokens of the passage that were cut to fit.
 };
 
 struct GenerateOptions {
   int max_tokens = 256;
-  float temperature = 0;           ///< 0: greedy.
+  float temperature = 0;  ///< 0: greedy.
   float top_p = 1;
   std::uint64_t seed = 0;
-  std::vector<std::string> stop;   ///< Texts that end the answer; not part of it.
-  int top_log_probs = 0;           ///< Alternatives to report a token, at most 20.
-  bool add_bos = true;             ///< false for text of a chat template that has its own.
+  std::vector<std::string> stop;  ///< Texts that end the answer; not part of it.
+  int top_log_probs = 0;          ///< Alternatives to report a token, at most 20.
+  bool add_bos = true;            ///< false for text of a chat template that has its own.
 };
 struct TokenChoice {
   int id = 0;
@@ -66,7 +66,7 @@ struct GeneratedToken : TokenChoice {
 using OnToken = std::function<bool(const GeneratedToken&)>;
 enum class FinishReason { Stop, Length, Cancelled };
 struct Generated {
-  std::string text;                 ///< Valid UTF-8; without the stop text.
+  std::string text;  ///< Valid UTF-8; without the stop text.
   std::vector<GeneratedToken> tokens;
   FinishReason finish = FinishReason::Stop;
   std::size_t prompt_tokens = 0;
@@ -85,7 +85,8 @@ class Engine {
                                      const std::function<void(std::size_t)>& on_done = {}) = 0;
 
   /// Log-probs of each choice with the adapter that is set; the prompt is computed once.
-  [[nodiscard]] virtual ScoreResult score(const ScoreRequest& request, const EmbeddingSpec& spec) = 0;
+  [[nodiscard]] virtual ScoreResult score(const ScoreRequest& request,
+                                          const EmbeddingSpec& spec) = 0;
 
   /// Writes on from `prompt`. @throws Error InvalidArgument  the prompt fills the context
   [[nodiscard]] virtual Generated generate(std::string_view prompt, const GenerateOptions& options,
@@ -94,12 +95,13 @@ class Engine {
   /// Logits [n_tokens, n_vocab] of one sequence, for parity tests and perplexity.
   [[nodiscard]] virtual Matrix logits(std::span<const int> tokens) = 0;
 
-  /// Sets sum_i w_i adapter_i (as F32, summed by llama.cpp at run time); no parts: the base alone.
+  /// Sets sum_i w_i adapter_i, stacked and in F32; no parts, or all of weight 0: the base alone.
+  /// @throws Error Incompatible  a tensor does not fit the model; the old adapter stays
   virtual void set_adapters(std::span<const BlendPart> parts) = 0;
   /// Sets a LoRA file with weight 1, in the number type it has. Read and checked by our own reader
   /// first; llama.cpp gets those bytes. @throws Error CorruptFile, Incompatible
   virtual void set_adapter_file(const std::filesystem::path& file) = 0;
-  /// The same from the bytes of such a file.
+  /// The same from the bytes of such a file; `name` is for messages.
   virtual void set_adapter_bytes(std::span<const std::byte> bytes, const std::string& name) = 0;
 };
 
@@ -115,14 +117,15 @@ class Model {
   virtual ~Model() = default;
   [[nodiscard]] virtual const BaseModel& base() const = 0;
   [[nodiscard]] virtual int context_trained() const = 0;
-  /// Token ids as for a prompt (BOS where the model wants one; special tokens parsed if asked).
+  /// Token ids, with BOS first where the model wants one and the text does not begin with it.
+  /// Prompts are tokenised by prompt_tokenizer() below.
   [[nodiscard]] virtual std::vector<int> tokenize(std::string_view text, bool add_bos = true,
                                                   bool parse_special = false) const = 0;
   [[nodiscard]] virtual std::string detokenize(std::span<const int> tokens) const = 0;
   /// The model's own chat template, or the one named in ModelOptions.
   /// @throws Error Unsupported  none, or not known to llama.cpp
-  [[nodiscard]] virtual std::string apply_chat_template(
-      const std::vector<ChatMessage>& messages, bool add_assistant = true) const = 0;
+  [[nodiscard]] virtual std::string apply_chat_template(const std::vector<ChatMessage>& messages,
+                                                        bool add_assistant = true) const = 0;
   [[nodiscard]] virtual std::unique_ptr<Engine> open_engine(const EngineOptions& options = {}) = 0;
   /// A weight, dequantised. @throws Error NotFound  no tensor of that name
   [[nodiscard]] virtual FloatTensor tensor(const std::string& name) const = 0;
@@ -131,10 +134,15 @@ class Model {
 };
 
 struct ModelOptions {
-  int gpu_layers = 0;           ///< Layers put on a GPU, where llama.cpp was built with one.
-  std::string chat_template;    ///< Name of a template llama.cpp knows ("chatml"), or "" for the model's.
-  bool with_hash = true;        ///< Compute the file's SHA-256 for base().
+  int gpu_layers = 0;  ///< Layers put on a GPU, where llama.cpp was built with one.
+  std::string
+      chat_template;      ///< Name of a template llama.cpp knows ("chatml"), or "" for the model's.
+  bool with_hash = true;  ///< Compute the file's SHA-256 for base().
 };
+
+/// Tokenises prompts as every Engine does: special tokens of chat templates are parsed, and BOS
+/// comes first where the model wants one and the text does not bring it. Borrows the model.
+[[nodiscard]] Tokenize prompt_tokenizer(const Model& model);
 
 /// Opens a GGUF with llama.cpp, after our own reader has checked it.
 /// @throws Error NotFound, CorruptFile, Unsupported, Incompatible (llama.cpp's reason is quoted)

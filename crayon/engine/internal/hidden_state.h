@@ -1,0 +1,44 @@
+// Reading hidden states out of a pass: the residual after k blocks, pooled over the prompt.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "crayon/gate/gate.h"
+
+struct ggml_tensor;
+
+namespace crayon::internal {
+
+/// llama.cpp's eval callback and what it collects. It sees one ubatch at a time; rows come in the
+/// order of the prompt's tokens. Idle until begin().
+class HiddenState {
+ public:
+  /// @param end_pass  stop each pass right after the layer: for passes that need no logits
+  void begin(const EmbeddingSpec& spec, bool end_pass);
+  /// Goes idle; the pooled state [d]. A prompt of one token has its mean over that token.
+  /// @throws Error Unavailable  the pass did not show the layer
+  [[nodiscard]] std::vector<float> finish();
+  void abandon() { active_ = false; }  ///< Goes idle without a result.
+
+  /// To be given to llama_context_params::cb_eval, with the object as user data.
+  static bool on_tensor(ggml_tensor* tensor, bool ask, void* self);
+
+ private:
+  bool wants(const ggml_tensor* tensor) const;
+  void take(const ggml_tensor* tensor);
+
+  bool active_ = false;
+  bool end_pass_ = false;
+  Pooling pooling_ = Pooling::Last;
+  std::string name_;         ///< Of the tensor, in llama.cpp's graph.
+  std::vector<double> sum_;  ///< Over the rows but the first.
+  std::vector<float> first_;
+  std::vector<float> last_;
+  std::vector<float> rows_;  ///< One ubatch.
+  std::size_t seen_ = 0;     ///< Rows so far.
+  bool failed_ = false;      ///< The callback must not throw: told in finish().
+};
+
+}  // namespace crayon::internal

@@ -1,0 +1,364 @@
+#include "crayon/engine/internal/llama_engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+#include <thread>
+#include <utility>
+
+#include "crayon/base/error.h"
+#include "crayon/base/files.h"
+#include "crayon/base/interrupt.h"
+#include "crayon/engine/internal/log_softmax.h"
+#include "crayon/formats/adapter_file.h"
+
+namespace crayon::internal {
+namespace {
+
+constexpr int kMostChoices = 255;  // llama.cpp has 256 sequences; one is the prompt's
+
+void check_range(const char* name, int value, int least, int most) {
+  if (value >= least && value <= most) return;
+  throw Error(ErrorCode::InvalidArgument,
+              fmt::format("engine option {} is {}; expected {} to {}", name, value, least, most));
+}
+
+EngineOptions checked(EngineOptions options) {
+  check_range("threads", options.threads, 0, 1024);
+  check_range("context_tokens", options.context_tokens, 1, 1 << 20);
+  check_range("max_choices", options.max_choices, 1, kMostChoices);
+  check_range("batch_tokens", options.batch_tokens, 1, 1 << 16);
+  if (options.threads == 0) {
+    options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  }
+  return options;
+}
+
+llama_context_params context_params(const EngineOptions& options, std::size_t cells,
+                                    HiddenState& hidden) {
+  llama_context_params params = llama_context_default_params();
+  params.n_ctx = static_cast<std::uint32_t>(cells);
+  params.n_batch = static_cast<std::uint32_t>(options.batch_tokens);
+  params.n_ubatch = params.n_batch;
+  params.n_seq_max = static_cast<std::uint32_t>(options.max_choices) + 1;
+  params.n_outputs_max = std::max(static_cast<std::uint32_t>(kMaxOutputs), params.n_seq_max);
+  params.n_threads = options.threads;
+  params.n_threads_batch = options.threads;
+  params.kv_unified = true;  // branches share the prompt's cells
+  params.no_perf = true;
+  params.cb_eval = HiddenState::on_tensor;
+  params.cb_eval_user_data = &hidden;
+  if (options.exact) {
+    params.type_k = GGML_TYPE_F32;
+    params.type_v = GGML_TYPE_F32;
+    params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
+  }
+  return params;
+}
+
+/// "blk.17.attn_q.weight" to 17; what is not of a block, like the token embeddings, to -1.
+int block_of(const std::string& tensor) {
+  if (!tensor.starts_with("blk.")) return -1;
+  return std::atoi(tensor.c_str() + 4);
+}
+
+int first_layer(const Adapter& adapter) {
+  int first = std::numeric_limits<int>::max();
+  for (const auto& tensor : adapter.tensors) first = std::min(first, block_of(tensor.name));
+  return first;
+}
+
+}  // namespace
+
+/// Collects hidden states while it lives; an exception leaves the callback idle.
+class LlamaEngine::Capture {
+ public:
+  Capture(HiddenState& state, const EmbeddingSpec& spec, bool end_pass) : state_(state) {
+    state_.begin(spec, end_pass);
+  }
+  Capture(const Capture&) = delete;
+  ~Capture() { state_.abandon(); }
+
+ private:
+  HiddenState& state_;
+};
+
+/// The base alone while it lives. An adapter that only changes layers above the one that is read
+/// stays: setting one makes llama.cpp plan its buffers anew.
+class LlamaEngine::Base {
+ public:
+  Base(LlamaEngine& engine, int up_to_layer)
+      : engine_(engine),
+        aside_(engine.adapter_ != nullptr && engine.first_adapted_layer_ < up_to_layer) {
+    if (aside_) engine_.context_.set_adapter(nullptr);
+  }
+  Base(const Base&) = delete;
+  ~Base() {
+    if (aside_) engine_.context_.set_adapter(engine_.adapter_.get());
+  }
+
+ private:
+  LlamaEngine& engine_;
+  bool aside_;
+};
+
+LlamaEngine::LlamaEngine(EngineModel model, const EngineOptions& options)
+    : model_(std::move(model)),
+      options_(checked(options)),
+      context_tokens_(std::min(options_.context_tokens, model_.keep->context_trained())),
+      cells_(static_cast<std::size_t>(context_tokens_ + options_.batch_tokens)),
+      tokenize_(prompt_tokenizer(*model_.keep)),
+      hidden_(std::make_unique<HiddenState>()),
+      context_(model_.llama, context_params(options_, cells_, *hidden_)) {}
+
+void LlamaEngine::check_layer(const EmbeddingSpec& spec) const {
+  const int n_layers = model_.keep->base().n_layers;
+  if (spec.layer >= 0 && spec.layer <= n_layers) return;
+  throw Error(ErrorCode::InvalidArgument,
+              fmt::format("the embedding's layer is {}, but model '{}' has layers 0 to {}; use a "
+                          "pool made for this model",
+                          spec.layer, model_.keep->base().name, n_layers));
+}
+
+/// The last block computes only rows whose logits are wanted.
+LlamaEngine::Outputs LlamaEngine::outputs_for(const EmbeddingSpec& spec) const {
+  if (spec.layer < model_.keep->base().n_layers) return Outputs::None;
+  return spec.pooling == Pooling::Last ? Outputs::Last : Outputs::All;
+}
+
+void LlamaEngine::prefill(std::span<const int> tokens, Outputs outputs) {
+  if (tokens.empty()) {
+    throw Error(ErrorCode::InvalidArgument, "the prompt has no tokens; give at least one word");
+  }
+  context_.clear();
+  std::size_t step = static_cast<std::size_t>(options_.batch_tokens);
+  if (outputs == Outputs::All) step = std::min(step, kMaxOutputs);
+  LlamaBatch batch;
+  for (std::size_t begin = 0; begin < tokens.size(); begin += step) {
+    throw_if_interrupted();
+    batch.clear();
+    const std::size_t end = std::min(begin + step, tokens.size());
+    for (std::size_t i = begin; i < end; ++i) {
+      const bool last = i + 1 == tokens.size();
+      batch.add({.token = tokens[i],
+                 .position = static_cast<int>(i),
+                 .output = outputs == Outputs::All || (last && outputs == Outputs::Last)});
+    }
+    context_.decode(batch);
+  }
+  last_entry_ = batch.size() - 1;
+}
+
+std::vector<float> LlamaEngine::hidden_of_base(std::span<const int> tokens,
+                                               const EmbeddingSpec& spec) {
+  const Capture capture(*hidden_, spec, /*end_pass=*/true);
+  prefill(tokens, outputs_for(spec));
+  context_.clear();  // cells of layers above the end hold nothing
+  return hidden_->finish();
+}
+
+Matrix LlamaEngine::embed(std::span<const RenderedPrompt> prompts, const EmbeddingSpec& spec,
+                          const std::function<void(std::size_t)>& on_done) {
+  check_layer(spec);
+  const Base base(*this, spec.layer);
+  Matrix result(prompts.size(), static_cast<std::size_t>(model_.keep->base().d_model));
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    throw_if_interrupted();
+    RenderedPrompt prompt = prompts[i];
+    prompt.choices.clear();
+    const auto tokens =
+        tokenize_choices(prompt, tokenize_, static_cast<std::size_t>(context_tokens_));
+    const auto hidden = hidden_of_base(tokens.prefix, spec);
+    std::copy(hidden.begin(), hidden.end(), result.row(i).begin());
+    if (on_done) on_done(i);
+  }
+  return result;
+}
+
+/// Can the scoring pass itself give the base's state of the prompt's tokens?
+bool LlamaEngine::same_pass_embeds(const ScoreRequest& request, const TokenizedChoices& tokens,
+                                   const EmbeddingSpec& spec) const {
+  if (adapter_ != nullptr && first_adapted_layer_ < spec.layer) return false;
+  if (outputs_for(spec) == Outputs::All) return false;  // logits of every token: dearer than a pass
+  // A token that joins the prompt's end with a choice's start shortens the shared prefix.
+  return tokens.cut_tokens > 0 || tokens.prefix.size() == tokenize_(request.prompt.text).size();
+}
+
+void LlamaEngine::read_prompt(const ScoreRequest& request, const TokenizedChoices& tokens,
+                              const EmbeddingSpec& spec, ScoreResult& result) {
+  if (!request.embed) return prefill(tokens.prefix, Outputs::Last);
+  if (same_pass_embeds(request, tokens, spec)) {
+    const Capture capture(*hidden_, spec, /*end_pass=*/false);
+    prefill(tokens.prefix, Outputs::Last);
+    result.hidden = hidden_->finish();
+    return;
+  }
+  RenderedPrompt prompt = request.prompt;
+  prompt.choices.clear();
+  const auto alone = tokenize_choices(prompt, tokenize_, static_cast<std::size_t>(context_tokens_));
+  {
+    const Base base(*this, spec.layer);
+    result.hidden = hidden_of_base(alone.prefix, spec);
+  }
+  prefill(tokens.prefix, Outputs::Last);
+}
+
+ScoreResult LlamaEngine::score(const ScoreRequest& request, const EmbeddingSpec& spec) {
+  if (request.prompt.choices.empty()) {
+    throw Error(ErrorCode::InvalidArgument,
+                "a question to score has no choices; give at least one");
+  }
+  if (request.embed) check_layer(spec);
+  const auto tokens =
+      tokenize_choices(request.prompt, tokenize_, static_cast<std::size_t>(context_tokens_));
+  ScoreResult result;
+  result.prompt_tokens = tokens.prefix.size();
+  result.cut_tokens = tokens.cut_tokens;
+  read_prompt(request, tokens, spec, result);
+
+  std::vector<double> sums = score_first_tokens(tokens);
+  std::vector<Branch> round;
+  std::size_t cells = 0;
+  for (std::size_t i = 0; i < tokens.branches.size(); ++i) {
+    const std::size_t more = tokens.branches[i].size() - 1;  // the last token is only predicted
+    if (round.size() == static_cast<std::size_t>(options_.max_choices) ||
+        tokens.prefix.size() + cells + more > cells_) {
+      score_round(round, tokens.prefix.size(), sums);
+      round.clear();
+      cells = 0;
+    }
+    if (more > 0) round.push_back({i, tokens.branches[i], tokens.unscored[i]});
+    cells += more;
+  }
+  score_round(round, tokens.prefix.size(), sums);
+
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    const auto scored = tokens.branches[i].size() - tokens.unscored[i];
+    result.choices.push_back({static_cast<float>(sums[i]), static_cast<int>(scored)});
+  }
+  return result;
+}
+
+/// log p of each choice's first token, from the prompt's last row.
+std::vector<double> LlamaEngine::score_first_tokens(const TokenizedChoices& tokens) const {
+  const auto row = context_.logits(last_entry_);
+  const double total = log_sum_exp(row);
+  std::vector<double> sums(tokens.branches.size());
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    if (tokens.unscored[i] > 0) continue;
+    sums[i] = row[static_cast<std::size_t>(tokens.branches[i].front())] - total;
+  }
+  return sums;
+}
+
+void LlamaEngine::score_round(std::span<const Branch> round, std::size_t prefix,
+                              std::vector<double>& sums) {
+  if (round.empty()) return;
+  for (std::size_t i = 0; i < round.size(); ++i) {
+    context_.copy_sequence(0, static_cast<int>(i) + 1);
+  }
+  decode_branches(round, prefix, sums);
+  for (std::size_t i = 0; i < round.size(); ++i) context_.remove_sequence(static_cast<int>(i) + 1);
+}
+
+void LlamaEngine::decode_branches(std::span<const Branch> round, std::size_t prefix,
+                                  std::vector<double>& sums) {
+  struct Wanted {
+    std::size_t entry, choice;
+    int next;  // the token whose log-prob the entry's row holds
+  };
+  LlamaBatch batch;
+  std::vector<Wanted> wanted;
+  const auto flush = [&] {
+    throw_if_interrupted();
+    if (batch.size() > 0) context_.decode(batch);
+    for (const auto& w : wanted) {
+      sums[w.choice] += log_probability(context_.logits(w.entry), static_cast<std::size_t>(w.next));
+    }
+    batch.clear();
+    wanted.clear();
+  };
+  for (std::size_t b = 0; b < round.size(); ++b) {
+    const Branch& branch = round[b];
+    for (std::size_t j = 0; j + 1 < branch.tokens.size(); ++j) {
+      const bool output = j + 1 >= branch.unscored;
+      if (output) wanted.push_back({batch.size(), branch.choice, branch.tokens[j + 1]});
+      batch.add({.token = branch.tokens[j],
+                 .position = static_cast<int>(prefix + j),
+                 .sequence = static_cast<int>(b) + 1,
+                 .output = output});
+      if (batch.size() == static_cast<std::size_t>(options_.batch_tokens) ||
+          batch.outputs() == kMaxOutputs) {
+        flush();
+      }
+    }
+  }
+  flush();
+}
+
+Matrix LlamaEngine::logits(std::span<const int> tokens) {
+  const int n_vocab = model_.keep->base().n_vocab;
+  if (tokens.empty() || tokens.size() > static_cast<std::size_t>(context_tokens_)) {
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("a sequence of {} tokens; expected 1 to {}, the context", tokens.size(),
+                            context_tokens_));
+  }
+  for (const int token : tokens) check_range("token", token, 0, n_vocab - 1);
+  context_.clear();
+  Matrix result(tokens.size(), static_cast<std::size_t>(n_vocab));
+  const std::size_t step = std::min(static_cast<std::size_t>(options_.batch_tokens), kMaxOutputs);
+  LlamaBatch batch;
+  for (std::size_t begin = 0; begin < tokens.size(); begin += step) {
+    throw_if_interrupted();
+    batch.clear();
+    const std::size_t end = std::min(begin + step, tokens.size());
+    for (std::size_t i = begin; i < end; ++i) {
+      batch.add({.token = tokens[i], .position = static_cast<int>(i), .output = true});
+    }
+    context_.decode(batch);
+    for (std::size_t i = begin; i < end; ++i) {
+      const auto row = context_.logits(i - begin);
+      std::copy(row.begin(), row.end(), result.row(i).begin());
+    }
+  }
+  return result;
+}
+
+void LlamaEngine::set_adapters(std::span<const BlendPart> parts) {
+  const bool none = std::all_of(parts.begin(), parts.end(),
+                                [](const BlendPart& part) { return part.weight == 0; });
+  if (none) {
+    context_.set_adapter(nullptr);
+    adapter_.reset();
+    return;
+  }
+  // One stacked adapter: llama.cpp would add several in the order of their addresses.
+  const Adapter sum = blend(parts).adapter;
+  const AdapterFileOptions options{.architecture = model_.keep->base().architecture,
+                                   .name = "blend",
+                                   .type = TensorType::F32,
+                                   .metadata = {}};
+  load_adapter(sum, adapter_to_gguf(sum, options), "the blended adapter");
+}
+
+void LlamaEngine::set_adapter_file(const std::filesystem::path& file) {
+  set_adapter_bytes(read_file(file), file.string());
+}
+
+void LlamaEngine::set_adapter_bytes(std::span<const std::byte> bytes, const std::string& name) {
+  const Gguf gguf = Gguf::parse({bytes.begin(), bytes.end()}, name);
+  load_adapter(adapter_from_gguf(gguf), bytes, name);
+}
+
+void LlamaEngine::load_adapter(const Adapter& adapter, std::span<const std::byte> gguf,
+                               const std::string& name) {
+  check_fits_model(adapter, *model_.gguf, name);
+  auto loaded = std::make_unique<LlamaAdapter>(model_.llama, gguf, name);
+  context_.set_adapter(loaded.get());
+  adapter_ = std::move(loaded);  // frees the old one, which the context no longer knows
+  first_adapted_layer_ = first_layer(adapter);
+}
+
+}  // namespace crayon::internal

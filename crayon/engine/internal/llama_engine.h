@@ -1,0 +1,80 @@
+// The Engine over llama.cpp. Sequence 0 of the context holds the prompt, 1 to max_choices hold the
+// choices of a round, which share the prompt's cells.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "crayon/engine/engine.h"
+#include "crayon/engine/internal/hidden_state.h"
+#include "crayon/engine/internal/llama_handles.h"
+#include "crayon/formats/gguf.h"
+
+namespace crayon::internal {
+
+/// What an engine needs of its model; the model outlives it through `keep`.
+struct EngineModel {
+  std::shared_ptr<const Model> keep;
+  std::shared_ptr<const LlamaModel> llama;
+  const Gguf* gguf = nullptr;  ///< Owned by `keep`.
+};
+
+class LlamaEngine final : public Engine {
+ public:
+  /// @throws Error InvalidArgument  an option out of range; Unavailable: no memory
+  LlamaEngine(EngineModel model, const EngineOptions& options);
+
+  Matrix embed(std::span<const RenderedPrompt> prompts, const EmbeddingSpec& spec,
+               const std::function<void(std::size_t)>& on_done) override;
+  ScoreResult score(const ScoreRequest& request, const EmbeddingSpec& spec) override;
+  Generated generate(std::string_view prompt, const GenerateOptions& options,
+                     const OnToken& on_token) override;
+  Matrix logits(std::span<const int> tokens) override;
+  void set_adapters(std::span<const BlendPart> parts) override;
+  void set_adapter_file(const std::filesystem::path& file) override;
+  void set_adapter_bytes(std::span<const std::byte> bytes, const std::string& name) override;
+
+ private:
+  enum class Outputs { None, Last, All };
+  struct Branch {
+    std::size_t choice;
+    std::span<const int> tokens;
+    std::size_t unscored;  ///< First tokens that belong to the prompt.
+  };
+  class Capture;
+  class Base;
+
+  void check_layer(const EmbeddingSpec& spec) const;
+  void prefill(std::span<const int> tokens, Outputs outputs);
+  /// With the adapter set aside by a Base of the caller.
+  std::vector<float> hidden_of_base(std::span<const int> tokens, const EmbeddingSpec& spec);
+  void read_prompt(const ScoreRequest& request, const TokenizedChoices& tokens,
+                   const EmbeddingSpec& spec, ScoreResult& result);
+  bool same_pass_embeds(const ScoreRequest& request, const TokenizedChoices& tokens,
+                        const EmbeddingSpec& spec) const;
+  std::vector<double> score_first_tokens(const TokenizedChoices& tokens) const;
+  void score_round(std::span<const Branch> round, std::size_t prefix, std::vector<double>& sums);
+  void decode_branches(std::span<const Branch> round, std::size_t prefix,
+                       std::vector<double>& sums);
+  void load_adapter(const Adapter& adapter, std::span<const std::byte> gguf,
+                    const std::string& name);
+  [[nodiscard]] Outputs outputs_for(const EmbeddingSpec& spec) const;
+
+  EngineModel model_;
+  EngineOptions options_;
+  int context_tokens_;  ///< Longest prompt with its answer.
+  std::size_t cells_;   ///< Of the KV cache: the prompt and a round's branches.
+  Tokenize tokenize_;
+  std::unique_ptr<HiddenState> hidden_;    ///< At a fixed address, which the context knows.
+  std::unique_ptr<LlamaAdapter> adapter_;  ///< null: the base alone.
+  int first_adapted_layer_ = 0;            ///< Lowest block that the adapter changes.
+  LlamaContext context_;                   ///< Last: freed before the adapter that it uses.
+  std::size_t last_entry_ = 0;             ///< Of the last batch of prefill().
+};
+
+/// Outputs (rows of logits) in one decode call; each costs n_vocab floats in two buffers.
+inline constexpr std::size_t kMaxOutputs = 128;
+
+}  // namespace crayon::internal

@@ -1,0 +1,159 @@
+#include "crayon/engine/internal/llama_handles.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <mutex>
+#include <utility>
+
+#include "crayon/base/error.h"
+#include "crayon/engine/internal/llama_log.h"
+
+namespace crayon::internal {
+namespace {
+
+struct CloseFile {
+  void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, CloseFile>;
+
+/// A file in memory that holds `bytes`: llama.cpp reads adapters from files only.
+File memory_file(std::span<const std::byte> bytes) {
+  const int fd = memfd_create("crayon-adapter", MFD_CLOEXEC);
+  if (fd < 0) throw Error(ErrorCode::Unavailable, "no memory for an adapter's file (memfd_create)");
+  File file(fdopen(fd, "w+b"));
+  if (!file) {
+    close(fd);
+    throw Error(ErrorCode::Unavailable, "no memory for an adapter's file (fdopen)");
+  }
+  if (std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size() ||
+      std::fflush(file.get()) != 0) {
+    throw Error(ErrorCode::Unavailable,
+                fmt::format("no memory for the {} bytes of an adapter", bytes.size()));
+  }
+  std::rewind(file.get());
+  return file;
+}
+
+}  // namespace
+
+LlamaModel::LlamaModel(const std::filesystem::path& gguf, int gpu_layers) {
+  start_llama();
+  const LlamaLogCapture log;
+  llama_model_params params = llama_model_default_params();
+  params.n_gpu_layers = gpu_layers;
+  handle_.reset(llama_model_load_from_file(gguf.c_str(), params));
+  if (!handle_) {
+    throw Error(ErrorCode::Incompatible,
+                fmt::format("{}: llama.cpp {} cannot load this model: {}; use a GGUF that "
+                            "llama-server loads",
+                            gguf.string(), llama_version(), log.reason()));
+  }
+}
+
+LlamaAdapter::LlamaAdapter(std::shared_ptr<const LlamaModel> model, std::span<const std::byte> gguf,
+                           const std::string& name)
+    : model_(std::move(model)) {
+  const File file = memory_file(gguf);
+  const LlamaLogCapture log;
+  const std::unique_lock lock(model_->adapters());
+  handle_ = llama_adapter_lora_init_from_file_ptr(model_->get(), file.get());
+  if (handle_ == nullptr) {
+    throw Error(ErrorCode::Incompatible,
+                fmt::format("{}: llama.cpp rejects this adapter for the loaded model: {}; use an "
+                            "adapter made for this base",
+                            name, log.reason()));
+  }
+}
+
+LlamaAdapter::~LlamaAdapter() {
+  const std::unique_lock lock(model_->adapters());
+  llama_adapter_lora_free(handle_);
+}
+
+void LlamaBatch::add(const Entry& entry) {
+  tokens_.push_back(entry.token);
+  positions_.push_back(entry.position);
+  sequences_.push_back(entry.sequence);
+  wanted_.push_back(entry.output ? 1 : 0);
+  outputs_ += entry.output ? 1 : 0;
+}
+
+void LlamaBatch::clear() {
+  tokens_.clear();
+  positions_.clear();
+  sequences_.clear();
+  wanted_.clear();
+  outputs_ = 0;
+}
+
+llama_batch LlamaBatch::view() {
+  sequence_pointers_.resize(size());
+  for (std::size_t i = 0; i < size(); ++i) sequence_pointers_[i] = &sequences_[i];
+  sequence_counts_.assign(size(), 1);
+  llama_batch batch{};
+  batch.n_tokens = static_cast<std::int32_t>(size());
+  batch.token = tokens_.data();
+  batch.pos = positions_.data();
+  batch.n_seq_id = sequence_counts_.data();
+  batch.seq_id = sequence_pointers_.data();
+  batch.logits = wanted_.data();
+  return batch;
+}
+
+LlamaContext::LlamaContext(std::shared_ptr<const LlamaModel> model,
+                           const llama_context_params& params)
+    : model_(std::move(model)) {
+  const LlamaLogCapture log;
+  const std::shared_lock lock(model_->adapters());
+  handle_.reset(llama_init_from_model(model_->get(), params));
+  if (!handle_) {
+    throw Error(ErrorCode::Unavailable,
+                fmt::format("llama.cpp cannot make a context of {} tokens: {}; ask for fewer",
+                            params.n_ctx, log.reason()));
+  }
+}
+
+void LlamaContext::decode(LlamaBatch& batch) {
+  const LlamaLogCapture log;
+  const std::shared_lock lock(model_->adapters());
+  std::string reason;
+  try {
+    if (llama_decode(handle_.get(), batch.view()) == 0) return;
+    reason = log.reason();
+  } catch (const std::exception& e) {
+    reason = e.what();
+  }
+  throw Error(ErrorCode::Unavailable,
+              fmt::format("llama.cpp could not compute {} tokens: {}", batch.size(), reason));
+}
+
+std::span<const float> LlamaContext::logits(std::size_t entry) const {
+  const float* row = llama_get_logits_ith(handle_.get(), static_cast<std::int32_t>(entry));
+  if (row == nullptr) {
+    throw Error(ErrorCode::Unavailable, fmt::format("llama.cpp has no logits of entry {}", entry));
+  }
+  const int n_vocab = llama_vocab_n_tokens(model_->vocab());
+  return {row, static_cast<std::size_t>(n_vocab)};
+}
+
+void LlamaContext::clear() { llama_memory_clear(llama_get_memory(handle_.get()), false); }
+
+void LlamaContext::copy_sequence(int from, int to) {
+  llama_memory_seq_cp(llama_get_memory(handle_.get()), from, to, -1, -1);
+}
+
+void LlamaContext::remove_sequence(int sequence) {
+  llama_memory_seq_rm(llama_get_memory(handle_.get()), sequence, -1, -1);
+}
+
+void LlamaContext::set_adapter(const LlamaAdapter* adapter) {
+  llama_adapter_lora* handle = adapter == nullptr ? nullptr : adapter->get();
+  float scale = 1.0f;
+  const std::shared_lock lock(model_->adapters());
+  llama_set_adapters_lora(handle_.get(), &handle, handle == nullptr ? 0 : 1, &scale);
+}
+
+}  // namespace crayon::internal
