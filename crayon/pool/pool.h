@@ -26,10 +26,12 @@ class Pool {
   [[nodiscard]] const std::filesystem::path& folder() const;
   [[nodiscard]] const PoolManifest& manifest() const;
   [[nodiscard]] const Gate& gate() const;
-  [[nodiscard]] std::size_t size() const;  ///< N
+  [[nodiscard]] std::size_t size() const;                      ///< N
   [[nodiscard]] const std::vector<Adapter>& adapters() const;  ///< N, in the order of w.
 
   /// The blended adapter for w [N], the shared adapter (weight 1) included when there is one.
+  /// Not thread-safe: low-rank factors are made at the first call and kept.
+  /// @throws Error InvalidArgument  another number of weights than N, or as Blender::blend
   [[nodiscard]] Blend blend(std::span<const float> weights, const BlendOptions& options = {});
 
  private:
@@ -52,9 +54,13 @@ struct PoolCheck {
 [[nodiscard]] std::vector<std::filesystem::path> find_pools(
     std::span<const std::filesystem::path> roots);
 
-/// Writes a pool folder anew: adapters, gate, manifest last, so that a kill leaves no half pool
-/// that opens. Fills in the hashes and the id.
-/// @throws Error InvalidArgument  the folder holds a pool and `overwrite` is false
+/// Writes a pool folder anew: adapters (f16), gate, manifest last, so that a kill leaves no half
+/// pool that opens. Fills in base ids, files, hashes, ranks and the id; entries without a name or
+/// file get "aI" ("shared") and "adapters/NAME.gguf".
+/// @param adapters  N, in the order of manifest.adapters (which may be empty: then N entries are
+///                  made), followed by one for each entry of manifest.shared
+/// @throws Error InvalidArgument  the folder holds a pool and `overwrite` is false, numbers of
+///                                adapters, keys and entries that do not fit, a bad path or gate
 void write_pool(const std::filesystem::path& folder, PoolManifest manifest, const Gate& gate,
                 std::span<const Adapter> adapters, bool overwrite = false);
 
