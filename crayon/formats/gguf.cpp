@@ -49,12 +49,12 @@ std::string to_string(TensorType type) {
 }
 
 Gguf Gguf::open(const std::filesystem::path& path, const GgufLimits& limits) {
-  const InputFile input(path);
-  GgufSource source(input, path.string());
+  auto input = std::make_shared<const InputFile>(path);
+  GgufSource source(*input, path.string());
   GgufHeader header = parse_gguf_header(source, limits);
   Gguf gguf;
   gguf.file_ = path.string();
-  gguf.path_ = path;
+  gguf.input_ = std::move(input);
   gguf.metadata_ = std::move(header.metadata);
   gguf.tensors_ = std::move(header.tensors);
   gguf.data_offset_ = header.data_offset;
@@ -136,7 +136,7 @@ std::vector<float> Gguf::read_floats(const GgufTensor& tensor) const {
     return decode_floats(tensor.ggml_type, std::span(*memory_).subspan(begin, tensor.bytes));
   }
   std::vector<std::byte> bytes(tensor.bytes);
-  InputFile(path_).read(begin, bytes);
+  input_->read(begin, bytes);
   return decode_floats(tensor.ggml_type, bytes);
 }
 

@@ -16,6 +16,7 @@
 namespace crayon {
 
 class ByteWriter;
+class InputFile;
 
 /// An array of one scalar type or of strings. Integers of any width and bools are widened to 64
 /// bits.
@@ -46,7 +47,8 @@ struct GgufLimits {
   std::uint64_t max_array_items = 1 << 24;
 };
 
-/// An open GGUF: header in memory, tensor data read when asked for.
+/// An open GGUF: header in memory, tensor data read when asked for. Keeps the file open, so that a
+/// file replaced meanwhile changes nothing. Copies are cheap and share it.
 class Gguf {
  public:
   /// Opens and checks a file: magic, version, unique keys and names, known types, shapes without
@@ -80,7 +82,7 @@ class Gguf {
   std::vector<GgufTensor> tensors_;
   std::uint64_t data_offset_ = 0;
   std::shared_ptr<const std::vector<std::byte>> memory_;  ///< From parse(); shared by copies.
-  std::filesystem::path path_;                            ///< From open().
+  std::shared_ptr<const InputFile> input_;                ///< From open(); shared by copies.
 };
 
 /// Collects metadata and tensors and lays them out as a GGUF version 3 file.
