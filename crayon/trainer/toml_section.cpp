@@ -5,9 +5,9 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "crayon/base/error.h"
+#include "crayon/base/nearest.h"
 
 namespace crayon {
 
@@ -24,36 +24,21 @@ namespace {
 
 std::string type_name(const toml::node& node) {
   switch (node.type()) {
-    case toml::node_type::table: return "a table";
-    case toml::node_type::array: return "an array";
-    case toml::node_type::string: return "a string";
-    case toml::node_type::integer: return "an integer";
-    case toml::node_type::floating_point: return "a number";
-    case toml::node_type::boolean: return "true or false";
-    default: return "a date or time";
+    case toml::node_type::table:
+      return "a table";
+    case toml::node_type::array:
+      return "an array";
+    case toml::node_type::string:
+      return "a string";
+    case toml::node_type::integer:
+      return "an integer";
+    case toml::node_type::floating_point:
+      return "a number";
+    case toml::node_type::boolean:
+      return "true or false";
+    default:
+      return "a date or time";
   }
-}
-
-/// Levenshtein's distance: fewest insertions, deletions and replacements of one character.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row[b.size()];
-}
-
-const std::string& nearest(const std::string& key, const std::vector<std::string>& known) {
-  return *std::min_element(known.begin(), known.end(), [&](const auto& a, const auto& b) {
-    return distance(key, a) < distance(key, b);
-  });
 }
 
 }  // namespace
@@ -157,9 +142,11 @@ void TomlSection::finish() const {
   for (const auto& [key, value] : *node_->table) {
     const std::string name(key.str());
     if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
+    const auto near = nearest_names(name, known_, 1);
     auto sorted = known_;
     std::sort(sorted.begin(), sorted.end());
-    fail(name, fmt::format("is not known; did you mean '{}'? known: {}", nearest(name, known_),
+    fail(name, fmt::format("is not known; {}known: {}",
+                           near.empty() ? "" : fmt::format("did you mean '{}'? ", near[0]),
                            fmt::join(sorted, ", ")));
   }
 }
@@ -171,9 +158,9 @@ TomlSection parse_toml(const std::string& text, const std::string& file) {
     return {std::make_shared<TomlNode>(TomlNode{std::move(root), table}), file, ""};
   } catch (const toml::parse_error& error) {
     const auto& at = error.source().begin;
-    throw Error(ErrorCode::InvalidArgument, fmt::format("{}:{}:{}: not TOML: {}; mend this line",
-                                                        file, at.line, at.column,
-                                                        std::string(error.description())));
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("{}:{}:{}: not TOML: {}; mend this line", file, at.line, at.column,
+                            std::string(error.description())));
   }
 }
 

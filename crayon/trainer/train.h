@@ -15,20 +15,21 @@ namespace crayon {
 
 /// `[pool]` and `[base]`: what is made, and for which model.
 struct TrainPoolConfig {
-  std::string base;                ///< A name of the manifest of models, or a GGUF file.
-  std::string name;                ///< Of the pool.
-  std::filesystem::path out = "."; ///< The pool's folder, relative to the config file's folder.
-  int n_adapters = 8;              ///< N
-  int rank = 4;                    ///< Of each adapter.
-  int first_layer = 15;            ///< Adapters sit in this layer and above.
+  std::string base;                 ///< A name of the manifest of models, or a GGUF file.
+  std::string name;                 ///< Of the pool.
+  std::filesystem::path out = ".";  ///< The pool's folder, relative to the config file's folder.
+  int n_adapters = 8;               ///< N
+  int rank = 4;                     ///< Of each adapter.
+  double alpha = 4;      ///< delta W_i = alpha / rank * B_i A_i, times N, which is folded in.
+  int first_layer = 15;  ///< Adapters sit in this layer and above.
 };
 
 /// `[gate]`: how embeddings become weights.
 struct TrainGateConfig {
   EmbeddingSpec embedding{15, Pooling::Last};  ///< Keys `layer` and `pooling`.
-  int dims = 64;                 ///< m, numbers that the whitening keeps.
-  double temperature = 0.05;     ///< tau, not learnt.
-  bool modulated = true;         ///< false: w is the gates' mean alone.
+  int dims = 64;                               ///< m, numbers that the whitening keeps.
+  double temperature = 0.05;                   ///< tau, not learnt.
+  bool modulated = true;                       ///< false: w is the gates' mean alone.
   double zero_tilt_share = 0.3;  ///< Share of batches with a = 0; the others draw a in 0..1.
   double max_tilt = 0.5;         ///< a of a wholly familiar task, at deployment.
   int reference = 512;           ///< Training prompts kept as z, for familiarity.
@@ -38,39 +39,40 @@ struct TrainGateConfig {
 /// `[train]`: steps, batches, rates and losses.
 struct TrainLoopConfig {
   std::uint64_t seed = 1;
-  std::int64_t samples = 20000;       ///< Samples to see; used when `steps` is 0.
-  std::int64_t steps = 0;             ///< Batches to run, or 0.
-  int batch_tokens = 2048;            ///< Tokens a batch, all choices of its items counted.
-  int max_tokens = 256;               ///< Longer items are left out and counted.
-  int max_choices = 8;                ///< Of a training item: the right one and random others.
-  double learning_rate = 2e-3;        ///< Of A and B.
-  double key_learning_rate = 2e-3;    ///< Of the gate's keys.
-  double warmup = 0.03;               ///< Share of the run in which the rate rises from 0.
-  double least_rate = 0.1;            ///< The cosine's end, as a share of the rate.
-  double weight_decay = 0.01;         ///< AdamW's; keys have none.
-  double clip = 1.0;                  ///< Largest norm of the gradient.
-  double score_scale = 4.0;           ///< Factor on mean log-probs in the softmax over choices.
-  double answer_weight = 0.2;         ///< Weight of the answer's own log-likelihood.
-  double balance = 0.01;              ///< Weight of "no adapter unused".
-  double diversity = 0.01;            ///< Weight of "keys and adapters apart".
-  std::string number_type = "auto";   ///< "auto", "f32" or "bf16".
-  int threads = 0;                    ///< 0: one for each core.
-  int validate_every = 200;           ///< Steps; 0: at the end only.
-  int validation_items = 50;          ///< Rows of each set.
-  int calibration_items = 200;        ///< Rows of each set for the generic calibration.
-  int checkpoint_every = 100;         ///< Steps.
+  std::int64_t samples = 20000;      ///< Samples to see; used when `steps` is 0.
+  std::int64_t steps = 0;            ///< Batches to run, or 0.
+  int batch_tokens = 2048;           ///< Tokens a batch, all choices of its items counted.
+  int max_tokens = 256;              ///< Longer items are left out and counted.
+  int max_choices = 8;               ///< Of a training item: the right one and random others.
+  double learning_rate = 2e-3;       ///< Of A and B.
+  double key_learning_rate = 2e-3;   ///< Of the gate's keys.
+  double warmup = 0.03;              ///< Share of the run in which the rate rises from 0.
+  double least_rate = 0.1;           ///< The cosine's end, as a share of the rate.
+  double weight_decay = 0.01;        ///< AdamW's; keys have none.
+  double clip = 1.0;                 ///< Largest norm of the gradient.
+  double score_scale = 4.0;          ///< Factor on mean log-probs in the softmax over choices.
+  double answer_weight = 0.2;        ///< Weight of the answer's own log-likelihood.
+  double balance = 0.01;             ///< Weight of "no adapter unused".
+  double diversity = 0.01;           ///< Weight of "keys and adapters apart".
+  std::string number_type = "auto";  ///< "auto", "f32" or "bf16".
+  std::string device = "auto";       ///< "auto" (a GPU where torch has one), "cpu" or "cuda".
+  int threads = 0;                   ///< 0: one for each core.
+  int validate_every = 200;          ///< Steps; 0: at the end only.
+  int validation_items = 50;         ///< Rows of each set.
+  int calibration_items = 200;       ///< Rows of each set for the generic calibration.
+  int checkpoint_every = 100;        ///< Steps.
   std::filesystem::path checkpoints = "checkpoints";  ///< Folder, as `out`.
-  double slice_minutes = 0;           ///< Stop cleanly after so long; 0: never.
-  double cache_gib = 6;               ///< Memory for the trunk's outputs.
+  double slice_minutes = 0;                           ///< Stop cleanly after so long; 0: never.
+  double cache_gib = 6;                               ///< Memory for the trunk's outputs.
 };
 
 /// One `[[set]]`: a file of examples with choices and answers.
 struct TrainSet {
   std::string name;
-  std::filesystem::path train;       ///< Absolute once loaded.
+  std::filesystem::path train;  ///< Absolute once loaded.
   std::filesystem::path validation;
-  int limit = 0;                     ///< Rows read of `train`; 0: all.
-  double weight = 1;                 ///< Batches are drawn in proportion to it.
+  int limit = 0;      ///< Rows read of `train`; 0: all.
+  double weight = 1;  ///< Batches are drawn in proportion to it.
   std::string licence;
 };
 
@@ -100,12 +102,12 @@ struct TrainConfig {
 [[nodiscard]] std::vector<std::string> describe_train_config(const TrainConfig& config);
 
 struct TrainRunOptions {
-  bool resume = false;         ///< Go on from the newest checkpoint.
-  bool restart = false;        ///< Throw the checkpoints away and begin anew.
-  bool export_only = false;    ///< Write the pool from the newest checkpoint; no training.
-  double slice_minutes = 0;    ///< Over the config's, when not 0.
-  int threads = 0;             ///< Over the config's, when not 0.
-  std::int64_t stop_after = 0; ///< Stop cleanly after so many steps of this call; 0: never.
+  bool resume = false;          ///< Go on from the newest checkpoint.
+  bool restart = false;         ///< Throw the checkpoints away and begin anew.
+  bool export_only = false;     ///< Write the pool from the newest checkpoint; no training.
+  double slice_minutes = 0;     ///< Over the config's, when not 0.
+  int threads = 0;              ///< Over the config's, when not 0.
+  std::int64_t stop_after = 0;  ///< Stop cleanly after so many steps of this call; 0: never.
 };
 
 /// Accuracy on a set's validation rows, with its binomial standard error.
@@ -117,15 +119,15 @@ struct TrainValidation {
 };
 
 struct TrainReport {
-  bool finished = false;          ///< The pool is written.
-  std::filesystem::path folder;   ///< Of the pool, when finished.
+  bool finished = false;         ///< The pool is written.
+  std::filesystem::path folder;  ///< Of the pool, when finished.
   std::int64_t steps = 0, samples = 0;
   double minutes = 0;             ///< Of training over all slices.
   double samples_per_second = 0;  ///< Of this call.
   std::string number_type;
-  std::vector<double> losses;     ///< Of the steps of this call.
+  std::vector<double> losses;               ///< Of the steps of this call.
   std::vector<TrainValidation> validation;  ///< The last one.
-  std::string note;               ///< How to go on, when not finished.
+  std::string note;                         ///< How to go on, when not finished.
 };
 
 /// Trains, resumes or exports. Notes go to `notes`: a progress line and a table at each validation.

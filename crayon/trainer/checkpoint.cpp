@@ -1,0 +1,212 @@
+#include "crayon/trainer/internal/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "crayon/base/error.h"
+#include "crayon/base/files.h"
+#include "crayon/formats/safetensors.h"
+
+namespace crayon {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr int kVersion = 1;
+constexpr std::size_t kKept = 2;
+constexpr std::string_view kFormat = "crayon-training";
+
+Json to_json(const TrainValidation& v) {
+  return {{"set", v.set},       {"n", v.n},
+          {"base", v.base},     {"base_error", v.base_error},
+          {"even", v.even},     {"even_error", v.even_error},
+          {"tilted", v.tilted}, {"tilted_error", v.tilted_error}};
+}
+
+TrainValidation validation_from(const Json& json) {
+  TrainValidation v;
+  v.set = json.at("set").get<std::string>();
+  v.n = json.at("n").get<std::size_t>();
+  v.base = json.at("base").get<double>();
+  v.base_error = json.at("base_error").get<double>();
+  v.even = json.at("even").get<double>();
+  v.even_error = json.at("even_error").get<double>();
+  v.tilted = json.at("tilted").get<double>();
+  v.tilted_error = json.at("tilted_error").get<double>();
+  return v;
+}
+
+std::string state_text(const Checkpoint& checkpoint) {
+  Json validation = Json::array();
+  for (const auto& v : checkpoint.validation) validation.push_back(to_json(v));
+  return Json{{"version", kVersion},
+              {"step", checkpoint.step},
+              {"samples", checkpoint.samples},
+              {"seconds", checkpoint.seconds},
+              {"base_sha256", checkpoint.base_sha256},
+              {"number_type", checkpoint.number_type},
+              {"config", checkpoint.config},
+              {"rng", checkpoint.plan.rng},
+              {"epochs", checkpoint.plan.epochs},
+              {"cursors", checkpoint.plan.cursors},
+              {"validation", validation}}
+      .dump();
+}
+
+/// Throws nlohmann's exceptions; the caller turns them into Error.
+void read_state(const Json& json, Checkpoint& checkpoint) {
+  checkpoint.step = json.at("step").get<std::int64_t>();
+  checkpoint.samples = json.at("samples").get<std::int64_t>();
+  checkpoint.seconds = json.at("seconds").get<double>();
+  checkpoint.base_sha256 = json.at("base_sha256").get<std::string>();
+  checkpoint.number_type = json.at("number_type").get<std::string>();
+  checkpoint.config = json.at("config").get<std::vector<std::string>>();
+  checkpoint.plan.rng = json.at("rng").get<std::vector<std::uint64_t>>();
+  checkpoint.plan.epochs = json.at("epochs").get<std::vector<std::uint64_t>>();
+  checkpoint.plan.cursors = json.at("cursors").get<std::vector<std::uint64_t>>();
+  for (const Json& v : json.at("validation")) checkpoint.validation.push_back(validation_from(v));
+}
+
+[[noreturn]] void refuse(const fs::path& file, const std::string& what) {
+  throw Error(ErrorCode::CorruptFile,
+              fmt::format("{}: {}; delete this file to go on from the one before it, or use "
+                          "--restart",
+                          file.string(), what));
+}
+
+Checkpoint parse_checkpoint(const Safetensors& stored, const fs::path& file) {
+  const auto format = stored.metadata.find("format");
+  const auto state = stored.metadata.find("state");
+  if (format == stored.metadata.end() || format->second != kFormat ||
+      state == stored.metadata.end()) {
+    refuse(file,
+           fmt::format("not a checkpoint of the trainer: metadata 'format' is {}, expected "
+                       "'{}'",
+                       format == stored.metadata.end() ? "missing" : format->second, kFormat));
+  }
+  Checkpoint checkpoint;
+  try {
+    const Json json = Json::parse(state->second);
+    if (const int version = json.at("version").get<int>(); version != kVersion) {
+      refuse(file, fmt::format("version {}, expected {}", version, kVersion));
+    }
+    read_state(json, checkpoint);
+  } catch (const Json::exception& error) {
+    refuse(file, fmt::format("its state cannot be read ({})", error.what()));
+  }
+  for (const auto& [name, tensor] : stored.tensors) {
+    checkpoint.tensors[name] = {tensor.shape, tensor.data};
+  }
+  return checkpoint;
+}
+
+std::string value_of(const std::vector<std::string>& lines, const std::string& key) {
+  for (const auto& line : lines) {
+    if (line.compare(0, key.size() + 3, key + " = ") == 0) return line.substr(key.size() + 3);
+  }
+  return "missing";
+}
+
+}  // namespace
+
+std::vector<fs::path> CheckpointFolder::files() const {
+  std::vector<fs::path> files;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder_, none)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind("step-", 0) == 0 && entry.path().extension() == ".safetensors") {
+      files.push_back(entry.path());
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::optional<fs::path> CheckpointFolder::newest() const {
+  const auto all = files();
+  if (all.empty()) return std::nullopt;
+  return all.back();
+}
+
+void CheckpointFolder::save(const Checkpoint& checkpoint) const {
+  Safetensors stored;
+  stored.metadata["format"] = kFormat;
+  stored.metadata["state"] = state_text(checkpoint);
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    stored.tensors[name] = {tensor.shape, tensor.data};
+  }
+  std::error_code failed;
+  fs::create_directories(folder_, failed);
+  if (failed) {
+    throw Error(ErrorCode::Unavailable,
+                fmt::format("{}: cannot make this folder: {}; set [train] checkpoints to one that "
+                            "can be written",
+                            folder_.string(), failed.message()));
+  }
+  write_atomically(folder_ / fmt::format("step-{:08}.safetensors", checkpoint.step),
+                   write_safetensors(stored));
+  auto old = files();
+  while (old.size() > kKept) {
+    fs::remove(old.front());
+    old.erase(old.begin());
+  }
+}
+
+Checkpoint CheckpointFolder::load_newest() const {
+  const auto file = newest();
+  if (!file) {
+    throw Error(ErrorCode::NotFound,
+                fmt::format("{}: no checkpoint here; start without --resume and --export",
+                            folder_.string()));
+  }
+  Safetensors stored;
+  try {
+    stored = read_safetensors(read_file(*file), file->string());
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::CorruptFile && error.code() != ErrorCode::Unsupported) throw;
+    throw Error(ErrorCode::CorruptFile,
+                fmt::format("{}; delete this file to go on from the one before it, or use "
+                            "--restart",
+                            error.what()));
+  }
+  return parse_checkpoint(stored, *file);
+}
+
+void CheckpointFolder::clear() const {
+  for (const auto& file : files()) fs::remove(file);
+  fs::remove(log_file());
+}
+
+void check_same_run(const Checkpoint& checkpoint, const std::vector<std::string>& config,
+                    const std::string& base_sha256) {
+  if (checkpoint.base_sha256 != base_sha256) {
+    throw Error(ErrorCode::Incompatible,
+                fmt::format("the checkpoint was made for the base model with SHA-256 {}, but this "
+                            "one has {}; use that model, or --restart",
+                            checkpoint.base_sha256, base_sha256));
+  }
+  std::string changed;
+  const auto compare = [&](const std::vector<std::string>& lines) {
+    for (const auto& line : lines) {
+      const std::string key = line.substr(0, line.find(" = "));
+      const std::string before = value_of(checkpoint.config, key);
+      const std::string now = value_of(config, key);
+      const std::string text = fmt::format("{} ({}, now {})", key, before, now);
+      if (before != now && changed.find(text) == std::string::npos) {
+        changed += (changed.empty() ? "" : ", ") + text;
+      }
+    }
+  };
+  compare(config);
+  compare(checkpoint.config);
+  if (changed.empty()) return;
+  throw Error(ErrorCode::InvalidArgument,
+              fmt::format("the config is not the one of the checkpoint: {}; set these back to "
+                          "resume, or use --restart to begin anew",
+                          changed));
+}
+
+}  // namespace crayon

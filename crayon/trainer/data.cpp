@@ -1,0 +1,157 @@
+#include "crayon/trainer/internal/data.h"
+
+#include <fmt/format.h>
+#include <fmt/ostream.h>
+
+#include <algorithm>
+#include <optional>
+#include <ostream>
+
+#include "crayon/base/error.h"
+#include "crayon/base/interrupt.h"
+#include "crayon/base/random.h"
+#include "crayon/base/sha256.h"
+#include "crayon/formats/examples.h"
+
+namespace crayon {
+namespace {
+
+/// Leaves the right choice and random others, in their old order.
+void subsample_choices(Example& example, std::size_t most, Rng& rng) {
+  const std::size_t n = example.choices.size();
+  if (n <= most) return;
+  const auto answer = static_cast<std::size_t>(*example.answer);
+  std::vector<std::size_t> others;
+  for (std::size_t i = 0; i < n; ++i) {
+    if (i != answer) others.push_back(i);
+  }
+  rng.shuffle(others);
+  others.resize(most - 1);
+  others.push_back(answer);
+  std::sort(others.begin(), others.end());
+  std::vector<std::string> kept;
+  for (const std::size_t i : others) {
+    if (i == answer) example.answer = static_cast<int>(kept.size());
+    kept.push_back(example.choices[i]);
+  }
+  example.choices = std::move(kept);
+}
+
+/// The prompt with its choices; free text with its known answer as the only one.
+RenderedPrompt render_item(const TrainConfig& config, const Model& model, const Example& example) {
+  const auto chat = [&](const std::vector<ChatMessage>& messages) {
+    return model.apply_chat_template(messages);
+  };
+  if (example.kind != ExampleKind::Messages) {
+    RenderedPrompt prompt = render(config.prompt, example, chat);
+    if (prompt.choices.empty()) {
+      prompt.choices = {config.prompt.choice_prefix + *example.completion};
+    }
+    return prompt;
+  }
+  Example question = example;
+  question.messages.pop_back();
+  RenderedPrompt prompt = render(config.prompt, question, chat);
+  prompt.choices = {example.messages.back().content};
+  return prompt;
+}
+
+class Loader {
+ public:
+  Loader(const TrainConfig& config, const Model& model) : config_(config), model_(model) {}
+
+  ItemSet load(const TrainSet& set) {
+    ItemSet result;
+    result.name = set.name;
+    result.sha256 = sha256_hex(sha256_file(set.train) + sha256_file(set.validation));
+    load_train(set, result);
+    load_validation(set, result);
+    if (result.train.empty() || result.validation.empty()) {
+      throw Error(ErrorCode::InvalidArgument,
+                  fmt::format("{}: set '{}' has {} usable training and {} validation items "
+                              "({} too long, {} without answer); expected at least one of each; "
+                              "raise [train] max_tokens or leave the set out",
+                              config_.file.string(), set.name, result.train.size(),
+                              result.validation.size(), result.too_long, result.unlabelled));
+    }
+    return result;
+  }
+  [[nodiscard]] std::size_t count() const { return count_; }
+
+ private:
+  void load_train(const TrainSet& set, ItemSet& result) {
+    Rng rng(config_.train.seed, "choices of " + set.name);
+    const auto longest = static_cast<std::size_t>(config_.train.max_tokens);
+    for (Example& example : read_examples(set.train, static_cast<std::size_t>(set.limit))) {
+      throw_if_interrupted();
+      if (!has_label(example)) {
+        ++result.unlabelled;
+        continue;
+      }
+      if (example.kind == ExampleKind::Choices) {
+        subsample_choices(example, static_cast<std::size_t>(config_.train.max_choices), rng);
+      }
+      auto item = tokenize(example, longest);
+      if (item) {
+        result.train.push_back(std::move(*item));
+      } else {
+        ++result.too_long;
+      }
+    }
+  }
+
+  void load_validation(const TrainSet& set, ItemSet& result) {
+    const auto most = static_cast<std::size_t>(
+        std::max(config_.train.validation_items, config_.train.calibration_items));
+    const auto longest = 2 * static_cast<std::size_t>(config_.train.max_tokens);
+    for (const Example& example : read_examples(set.validation)) {
+      if (result.validation.size() == most) return;
+      throw_if_interrupted();
+      if (example.kind != ExampleKind::Choices || !has_label(example)) continue;
+      if (auto item = tokenize(example, longest)) result.validation.push_back(std::move(*item));
+    }
+  }
+
+  /// Nothing when all choices together are longer than `longest` tokens, or a choice has none.
+  std::optional<TrainItem> tokenize(const Example& example, std::size_t longest) {
+    const bool chat =
+        config_.prompt.style == PromptStyle::Chat || example.kind == ExampleKind::Messages;
+    const auto text_tokens = [&](std::string_view text) {
+      return model_.tokenize(text, true, chat);
+    };
+    const RenderedPrompt prompt = render_item(config_, model_, example);
+    TrainItem item;
+    item.tokens = tokenize_choices(prompt, text_tokens, 1 << 20);
+    std::size_t length = item.tokens.prefix.size();
+    for (const auto& branch : item.tokens.branches) length += branch.size();
+    if (length > longest) return std::nullopt;
+    item.answer = example.kind == ExampleKind::Choices ? *example.answer : 0;
+    item.length = static_cast<int>(length);
+    item.id = count_++;
+    return item;
+  }
+
+  const TrainConfig& config_;
+  const Model& model_;
+  std::size_t count_ = 0;
+};
+
+}  // namespace
+
+LoadedItems load_items(const TrainConfig& config, const Model& model, std::ostream& notes) {
+  LoadedItems items;
+  Loader loader(config, model);
+  for (const TrainSet& set : config.sets) {
+    items.sets.push_back(loader.load(set));
+    const ItemSet& loaded = items.sets.back();
+    fmt::print(notes, "{}: {} training and {} validation items", loaded.name, loaded.train.size(),
+               loaded.validation.size());
+    if (loaded.too_long > 0) fmt::print(notes, ", {} left out as too long", loaded.too_long);
+    if (loaded.unlabelled > 0) fmt::print(notes, ", {} without answer", loaded.unlabelled);
+    notes << std::endl;
+  }
+  items.count = loader.count();
+  return items;
+}
+
+}  // namespace crayon

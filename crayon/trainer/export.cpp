@@ -1,0 +1,137 @@
+#include "crayon/trainer/internal/export.h"
+
+#include <fmt/format.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <set>
+
+#include "crayon/base/interrupt.h"
+#include "crayon/pool/pool.h"
+
+namespace crayon {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kExamples = 32;  // of a user's task, as the calibration is to be used with
+
+Matrix rows_of(const Matrix& all, std::size_t begin, std::size_t end) {
+  Matrix part(end - begin, all.cols);
+  for (std::size_t i = begin; i < end; ++i) {
+    std::copy_n(all.row(i).begin(), all.cols, part.row(i - begin).begin());
+  }
+  return part;
+}
+
+std::string all_licences(const TrainConfig& config) {
+  std::set<std::string> licences;
+  for (const TrainSet& set : config.sets) licences.insert(set.licence);
+  std::string text;
+  for (const auto& licence : licences) text += (text.empty() ? "" : ", ") + licence;
+  return text;
+}
+
+Json describe_validation(const TrainValidation& v) {
+  const auto rounded = [](double x) { return std::round(x * 1e6) / 1e6; };
+  const auto side = [&](double accuracy, double error) {
+    return Json{{"accuracy", rounded(accuracy)}, {"standard_error", rounded(error)}};
+  };
+  return {{"set", v.set},
+          {"n", v.n},
+          {"base", side(v.base, v.base_error)},
+          {"even", side(v.even, v.even_error)},
+          {"tilted", side(v.tilted, v.tilted_error)}};
+}
+
+std::string training_json(const TrainConfig& config, const Checkpoint& run,
+                          std::span<const ItemSet> sets) {
+  Json data = Json::array();
+  for (std::size_t i = 0; i < sets.size(); ++i) {
+    data.push_back({{"name", sets[i].name},
+                    {"licence", config.sets[i].licence},
+                    {"weight", config.sets[i].weight},
+                    {"items", sets[i].train.size()},
+                    {"sha256", sets[i].sha256}});
+  }
+  Json validation = Json::array();
+  for (const auto& v : run.validation) validation.push_back(describe_validation(v));
+  return Json{{"seed", config.train.seed},      {"steps", run.step},    {"samples", run.samples},
+              {"number_type", run.number_type}, {"config", run.config}, {"data", data},
+              {"validation", validation}}
+      .dump();
+}
+
+}  // namespace
+
+Gate make_gate(const TrainConfig& config, const Whitening& whitening, const Matrix& keys,
+               const Matrix& reference) {
+  Gate gate;
+  gate.embedding = config.gate.embedding;
+  gate.whitening = whitening;
+  gate.keys = keys;
+  gate.temperature = static_cast<float>(config.gate.temperature);
+  gate.max_tilt = config.gate.modulated ? static_cast<float>(config.gate.max_tilt) : 1.0f;
+  gate.modulated = config.gate.modulated;
+  gate.reference = reference;
+  return gate;
+}
+
+Calibration fit_generic_calibration(const ValidationInputs& in, const Gate& gate,
+                                    std::span<const ItemSet> sets, std::ostream& notes) {
+  const torch::NoGradGuard no_gradients;
+  std::vector<ChoiceSignals> signals;
+  std::vector<std::uint8_t> right;
+  for (const ItemSet& set : sets) {
+    const auto items =
+        validation_items(set, static_cast<std::size_t>(in.config.train.calibration_items));
+    if (items.size() < 2) continue;
+    const std::size_t k = std::min(kExamples, items.size() / 2);
+    const Matrix z = whiten(gate.whitening, in.cache.embed(items));
+    const TaskWeights task = task_weights(gate, rows_of(z, 0, k));
+    const torch::Tensor w = torch::tensor(task.weights).to(in.network.device());
+    const Adapters adapters{in.learner.lora(), w};
+    const std::span<const TrainItem* const> others(items.begin() + static_cast<std::ptrdiff_t>(k),
+                                                   items.end());
+    const auto scores = score_items(in.network, in.cache, others, in.config.pool.first_layer,
+                                    &adapters, [](std::size_t) { throw_if_interrupted(); });
+    for (std::size_t i = 0; i < others.size(); ++i) {
+      signals.push_back(choice_signals(scores[i]));
+      right.push_back(is_right(*others[i], scores[i]));
+    }
+    notes << fmt::format("{}: familiarity {:.2f}, tilt {:.2f}", set.name, task.familiarity,
+                         task.tilt)
+          << std::endl;
+  }
+  if (signals.empty()) return {};
+  return fit_calibration(signals, right, Calibration{});
+}
+
+void export_pool(const ValidationInputs& in, const Gate& gate, const Calibration& calibration,
+                 const BaseModel& base, const Checkpoint& run, std::span<const ItemSet> sets) {
+  const TrainPoolConfig& pool = in.config.pool;
+  PoolManifest manifest;
+  manifest.name = pool.name;
+  manifest.base = base;
+  manifest.first_layer = pool.first_layer;
+  manifest.prompt = in.config.prompt;
+  manifest.calibration = calibration;
+  manifest.training_json = training_json(in.config, run, sets);
+  std::vector<Adapter> adapters;
+  for (int i = 0; i < pool.n_adapters; ++i) {
+    adapters.push_back(in.learner.lora().export_adapter(i, base.id()));
+    PoolAdapterEntry entry;
+    entry.name = fmt::format("a{}", i);
+    entry.file = fmt::format("adapters/a{}.gguf", i);
+    entry.rank = pool.rank;
+    for (const ItemSet& set : sets) entry.trained_on.push_back(set.name);
+    entry.licence = all_licences(in.config);
+    manifest.adapters.push_back(std::move(entry));
+  }
+  write_pool(pool.out, std::move(manifest), gate, adapters, true);
+}
+
+}  // namespace crayon

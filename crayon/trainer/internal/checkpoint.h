@@ -1,0 +1,60 @@
+// A stopped training run as one safetensors file: tensors of the network's adapters, the gate and
+// the optimizer, and text for the rest. No torch here.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crayon/engine/engine.h"
+#include "crayon/trainer/internal/plan.h"
+#include "crayon/trainer/train.h"
+
+namespace crayon {
+
+struct Checkpoint {
+  std::int64_t step = 0;
+  std::int64_t samples = 0;
+  double seconds = 0;  ///< Of training, over all slices.
+  std::string base_sha256;
+  std::string number_type;          ///< Resolved: "f32" or "bf16".
+  std::vector<std::string> config;  ///< describe_train_config() and the data's hashes.
+  PlanState plan;
+  std::vector<TrainValidation> validation;     ///< The last one; empty before it.
+  std::map<std::string, FloatTensor> tensors;  ///< By name; see Learner::tensors().
+};
+
+/// "step-00001200.safetensors" in a folder, the last two kept.
+class CheckpointFolder {
+ public:
+  explicit CheckpointFolder(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+  [[nodiscard]] const std::filesystem::path& path() const { return folder_; }
+  [[nodiscard]] std::filesystem::path log_file() const { return folder_ / "log.jsonl"; }
+  /// The newest checkpoint's file.
+  [[nodiscard]] std::optional<std::filesystem::path> newest() const;
+  /// Writes in one step, then removes all but the last two. Makes the folder.
+  /// @throws Error Unavailable  disk full, no rights
+  void save(const Checkpoint& checkpoint) const;
+  /// @throws Error NotFound     there is none
+  /// @throws Error CorruptFile  truncated, or not a checkpoint of the trainer
+  [[nodiscard]] Checkpoint load_newest() const;
+  /// Removes checkpoints and log.
+  void clear() const;
+
+ private:
+  [[nodiscard]] std::vector<std::filesystem::path> files() const;  ///< Oldest first.
+
+  std::filesystem::path folder_;
+};
+
+/// Is the checkpoint one of this run?
+/// @throws Error Incompatible     another base model, both hashes named
+/// @throws Error InvalidArgument  another config: the lines that differ
+void check_same_run(const Checkpoint& checkpoint, const std::vector<std::string>& config,
+                    const std::string& base_sha256);
+
+}  // namespace crayon

@@ -1,0 +1,57 @@
+// What is learnt: the adapters and the gate's keys, their optimizer and one step of it.
+#pragma once
+
+#include <torch/types.h>
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "crayon/trainer/internal/trunk_cache.h"
+
+namespace crayon {
+
+struct StepLosses {
+  double total = 0;
+  double choice = 0;  ///< -log p(answer) over the choices.
+  double answer = 0;  ///< The answer's own, before its weight; so are the next two.
+  double balance = 0;
+  double diversity = 0;
+  double gradient = 0;  ///< Norm before clipping.
+  [[nodiscard]] bool finite() const;
+};
+
+/// AdamW (Loshchilov and Hutter 2019) on A, B and keys, all in f32.
+class Learner {
+ public:
+  /// @param network  borrowed  @param keys  [N, m], rows of norm 1
+  /// @param reference  z [n, m] of prompts of the whole mixture, for the balance of the gate
+  Learner(const Network& network, const TrainConfig& config, const Matrix& keys,
+          const Matrix& reference);
+  ~Learner();
+  Learner(Learner&&) noexcept;
+
+  /// w [N] = (1 - a)/N + a mean_k g(z_k); carries a gradient to the keys.
+  [[nodiscard]] torch::Tensor weights(const Matrix& z, double tilt) const;
+
+  /// One step. Changes nothing when a loss or the gradient is not finite: ask finite().
+  /// @param z  [B, m] of the batch's items  @param rate  factor on the learning rates
+  StepLosses step(const ItemBatch& batch, const Matrix& z, double tilt, double rate);
+
+  [[nodiscard]] const WideLora& lora() const;
+  [[nodiscard]] Matrix keys() const;  ///< Rows of norm 1.
+
+  /// Parameters and the optimizer's state, by name; what a checkpoint holds.
+  [[nodiscard]] std::map<std::string, FloatTensor> tensors() const;
+  /// @throws Error CorruptFile  a tensor missing or of another shape
+  void load(const std::map<std::string, FloatTensor>& tensors);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+[[nodiscard]] torch::Tensor to_torch(const Matrix& matrix, torch::Device device);
+[[nodiscard]] Matrix to_matrix(const torch::Tensor& tensor);  ///< Of two dimensions.
+
+}  // namespace crayon
