@@ -43,11 +43,11 @@ struct TrainedTensor {
   torch::Tensor tensor;
 };
 
-/// The wide LoRA's tensors of one group, in the number type of a forward pass.
+/// The wide LoRA's tensors of one group; A and B in the number type of a forward pass.
 struct GroupFactors {
   torch::Tensor a;               ///< [kinds * R, d_in]
   std::vector<torch::Tensor> b;  ///< One a kind, [d_out, R]
-  torch::Tensor gain;            ///< [kinds * R]: scale * w, expanded; carries the gradient to w.
+  torch::Tensor gain;            ///< f32 [kinds * R]: scale * w, expanded.
 };
 
 class WideLora {
@@ -68,8 +68,11 @@ class WideLora {
   /// shared: writing their data under NoGradGuard is how an optimizer or a checkpoint sets them.
   [[nodiscard]] std::vector<TrainedTensor> parameters() const;
 
-  /// @param weights  f32 [N]
-  [[nodiscard]] GroupFactors factors(int layer, int group, const torch::Tensor& weights,
+  /// scale * w expanded over the ranks, f32 [R], from weights f32 [N]; carries the gradient to w.
+  [[nodiscard]] torch::Tensor gain(const torch::Tensor& weights) const;
+
+  /// @param gain  of gain(), once for all layers
+  [[nodiscard]] GroupFactors factors(int layer, int group, const torch::Tensor& gain,
                                      NumberType type) const;
 
   /// Adapter i with 0 <= i < N; its scale holds options().scale, so that exported adapters summed
@@ -88,7 +91,7 @@ class WideLora {
   };
   [[nodiscard]] const Group& group(int layer, int index) const;
   void add_groups(const NetworkConfig& config, torch::Device device);
-  void load(int i, const LoraTensor& tensor);
+  void load(const NetworkConfig& config, int i, const LoraTensor& tensor);
 
   WideLoraOptions options_;
   std::vector<Group> groups_;  ///< kMatrixGroups for each layer from first_layer up.
