@@ -20,9 +20,9 @@ struct HttpTimeouts {
 
 struct HttpRequest {
   std::string method = "GET";
-  std::string path;  ///< Below the base URL: "/v1/models".
-  std::map<std::string, std::string> headers;
-  std::string body;
+  std::string path{};  ///< Below the base URL: "/v1/models".
+  std::map<std::string, std::string> headers{};
+  std::string body{};
   std::string content_type = "application/json";  ///< Sent when there is a body.
   bool return_redirect = false;  ///< Return a redirect (see its "location") instead of throwing.
 };
