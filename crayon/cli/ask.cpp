@@ -1,0 +1,158 @@
+// crayon ask: one question, a JSONL file, or a stream of them on standard input.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <iostream>
+
+#include "crayon/base/error.h"
+#include "crayon/base/interrupt.h"
+#include "crayon/base/log.h"
+#include "crayon/cli/commands.h"
+#include "crayon/cli/common.h"
+#include "crayon/cli/report.h"
+#include "crayon/formats/examples.h"
+#include "crayon/session/answer.h"
+
+namespace crayon {
+namespace {
+
+struct AskArgs {
+  CommonArgs common;
+  ModelArgs model;
+  ServerArgs server;
+  std::string task;
+  std::string side;
+  std::string question;
+  std::string context;
+  std::vector<std::string> choices;
+  std::filesystem::path questions;
+  int max_tokens = 256;
+};
+
+RouterOptions router_options(const AskArgs& args) {
+  RouterOptions options;
+  if (args.side == "server" && args.server.url.empty()) {
+    throw Error(ErrorCode::InvalidArgument,
+                "--side server is given, but no server; add --server-url URL");
+  }
+  if (args.side == "server") {
+    options.mode = RouteMode::Always;
+  } else if (args.side != "device" && !args.server.url.empty()) {
+    options.mode = RouteMode::ServerShare;
+    options.server_share = args.server.share.value_or(options.server_share);
+  }
+  return options;
+}
+
+Example example_of(const AskArgs& args) {
+  if (args.question.empty()) {
+    throw Error(
+        ErrorCode::InvalidArgument,
+        "no question; give one as text, --questions FILE, or - for JSONL on standard input");
+  }
+  Example example;
+  if (args.choices.empty()) {
+    example.kind = ExampleKind::Messages;
+    const std::string passage = args.context.empty() ? "" : args.context + "\n\n";
+    example.messages = {{"user", passage + args.question}};
+    return example;
+  }
+  if (args.choices.size() < 2) {
+    throw Error(ErrorCode::InvalidArgument, "one --choice is given; expected none or at least 2");
+  }
+  example.question = args.question;
+  example.context = args.context;
+  example.choices = args.choices;
+  return example;
+}
+
+void ask_one(const AskArgs& args, Answerer& answerer, std::ostream& out, std::ostream& notes) {
+  const bool stream = !args.common.json && args.choices.empty() && isatty(STDOUT_FILENO) == 1;
+  OnText on_text;
+  if (stream) {
+    on_text = [&out](std::string_view piece) {
+      out << piece << std::flush;
+      return !interrupted();
+    };
+  }
+  const Answer answer = answerer.answer(example_of(args), on_text);
+  if (args.common.json) {
+    out << answer_json(answer) << '\n';
+    return;
+  }
+  out << (stream ? "" : answer.text) << '\n' << std::flush;
+  if (!answer.server_error.empty()) {
+    log_warning(answer.reason + "; the device answered");
+  } else if (!args.common.quiet) {
+    notes << answer_note(answer) << '\n';
+  }
+}
+
+/// A JSON line for each line, as soon as it is there, so that programs can talk to it.
+void ask_lines(std::istream& in, const std::string& name, Answerer& answerer, std::ostream& out) {
+  std::string line;
+  for (std::size_t n = 1; std::getline(in, line); ++n) {
+    throw_if_interrupted();
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const Example question = parse_example(line, fmt::format("{}:{}", name, n));
+    out << answer_json(answerer.answer(question), question.id) << '\n' << std::flush;
+  }
+}
+
+void ask_file(const AskArgs& args, Answerer& answerer, std::ostream& out, std::ostream& notes) {
+  const auto questions = read_examples(args.questions);
+  StepReporter progress(notes, !args.common.quiet && isatty(STDOUT_FILENO) == 0, "questions");
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    throw_if_interrupted();
+    out << answer_json(answerer.answer(questions[i]), questions[i].id) << '\n' << std::flush;
+    progress({"ask", i + 1, questions.size()});
+  }
+}
+
+void run_ask(const AskArgs& args, std::ostream& out, std::ostream& notes) {
+  const bool stream = args.question == "-";
+  if (!stream && args.questions.empty()) (void)example_of(args);
+  AnswererOptions options{.router = router_options(args), .max_tokens = args.max_tokens};
+  const OpenTask task = open_task(args.task);
+  const auto remote = open_remote(args.server);
+  const BaseModel* wanted = task.info ? &task.info->base : nullptr;
+  const auto model = open_base_model(args.model, wanted, args.common, notes);
+  const auto engine = model->open_engine(engine_options(args.model, args.common));
+  Answerer answerer(*model, *engine, task, remote.get(), options);
+  if (wanted != nullptr) warn_base_fit(answerer.task().base_fit(), *wanted, model->base());
+  if (stream) {
+    ask_lines(std::cin, "standard input", answerer, out);
+  } else if (!args.questions.empty()) {
+    ask_file(args, answerer, out, notes);
+  } else {
+    ask_one(args, answerer, out, notes);
+  }
+}
+
+}  // namespace
+
+void add_ask_command(CLI::App& app) {
+  auto args = std::make_shared<AskArgs>();  // shared with the callback, which outlives us
+  CLI::App* cmd = app.add_subcommand("ask", "Ask a question; hard ones may go to a larger LLM");
+  cmd->add_option("--task", args->task, "Name of a task, any LoRA GGUF, or base")->required();
+  cmd->add_option("--choice", args->choices, "A possible answer; once for each")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  cmd->add_option("--context", args->context, "Passage that the question is about");
+  cmd->add_option("--questions", args->questions, "JSONL file of questions; a JSON line for each");
+  cmd->add_option("--max-tokens", args->max_tokens, "Longest free answer")
+      ->check(CLI::Range(1, 1 << 20));
+  cmd->add_option("--side", args->side, "device or server: who answers, whatever the confidence")
+      ->check(CLI::IsMember({"device", "server"}));
+  cmd->add_option("question", args->question, "The question, or - for JSONL on standard input");
+  add_server_options(*cmd, args->server);
+  add_model_options(*cmd, args->model);
+  add_common_options(*cmd, args->common);
+  add_json_option(*cmd, args->common);
+  cmd->callback([args] { run_ask(*args, std::cout, std::cerr); });
+}
+
+}  // namespace crayon

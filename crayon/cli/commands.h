@@ -1,0 +1,20 @@
+// The subcommands of `crayon`, one file each. A command parses its flags into a struct, and a run
+// function does the work: results go to `out`, everything else to `notes`. All throw Error; main()
+// prints it as "crayon: <message>" and returns the exit status of its code.
+#pragma once
+
+#include <CLI/App.hpp>
+
+namespace crayon {
+
+void add_customize_command(CLI::App& app);
+void add_ask_command(CLI::App& app);
+void add_eval_command(CLI::App& app);
+void add_blend_command(CLI::App& app);
+void add_pool_commands(CLI::App& app);
+void add_task_commands(CLI::App& app);
+void add_models_commands(CLI::App& app);
+void add_train_command(CLI::App& app);
+void add_serve_command(CLI::App& app);
+
+}  // namespace crayon

@@ -1,0 +1,74 @@
+// crayon eval: accuracy of base, blended adapter, server and the mix on a labelled file.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <iostream>
+
+#include "crayon/base/files.h"
+#include "crayon/cli/commands.h"
+#include "crayon/cli/common.h"
+#include "crayon/cli/report.h"
+#include "crayon/formats/examples.h"
+#include "crayon/session/device.h"
+#include "crayon/session/evaluate.h"
+
+namespace crayon {
+namespace {
+
+struct EvalArgs {
+  CommonArgs common;
+  ModelArgs model;
+  ServerArgs server;
+  std::string task;
+  std::filesystem::path data;
+  std::filesystem::path details;
+  std::size_t limit = 0;
+  std::size_t server_limit = 0;
+  std::uint64_t seed = 1;
+};
+
+void run_eval(const EvalArgs& args, std::ostream& out, std::ostream& notes) {
+  if (!args.details.empty()) check_output(args.details);
+  const auto questions = read_examples(args.data, args.limit);
+  const OpenTask task = open_task(args.task);
+  const auto remote = open_remote(args.server);
+  const BaseModel* wanted = task.info ? &task.info->base : nullptr;
+  const auto model = open_base_model(args.model, wanted, args.common, notes);
+  if (wanted != nullptr) {
+    warn_base_fit(TaskOnDevice(*model, task).base_fit(), *wanted, model->base());
+  }
+  const auto engine = model->open_engine(engine_options(args.model, args.common));
+  EvaluateOptions options;
+  options.router.server_share = args.server.share.value_or(options.router.server_share);
+  options.server_limit = args.server_limit;
+  options.seed = args.seed;
+  StepReporter progress(notes, !args.common.quiet, "questions");
+  const Evaluation evaluation =
+      evaluate(*model, *engine, task, questions, remote.get(), options, std::ref(progress));
+  progress.finish();
+  if (!args.details.empty()) write_atomically(args.details, evaluation_details(evaluation));
+  out << (args.common.json ? evaluation_json(evaluation) + "\n" : evaluation_text(evaluation));
+}
+
+}  // namespace
+
+void add_eval_command(CLI::App& app) {
+  auto args = std::make_shared<EvalArgs>();  // shared with the callback, which outlives us
+  CLI::App* cmd = app.add_subcommand("eval", "Accuracy of base, blend, server and mix on a file");
+  cmd->add_option("--task", args->task, "Name of a task, any LoRA GGUF, or base")->required();
+  cmd->add_option("--data", args->data, "Labelled JSONL file, or - for standard input")->required();
+  cmd->add_option("--limit", args->limit, "Read at most so many questions");
+  cmd->add_option("--details", args->details, "File for a JSON line a question");
+  cmd->add_option("--server-limit", args->server_limit,
+                  "Put at most so many questions to the server, drawn by --seed; 0: all");
+  cmd->add_option("--seed", args->seed, "Seed of that sample");
+  add_server_options(*cmd, args->server);
+  add_model_options(*cmd, args->model);
+  add_common_options(*cmd, args->common);
+  add_json_option(*cmd, args->common);
+  cmd->callback([args] { run_eval(*args, std::cout, std::cerr); });
+}
+
+}  // namespace crayon

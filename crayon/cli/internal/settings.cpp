@@ -1,0 +1,203 @@
+#include "crayon/cli/internal/settings.h"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <CLI/Config.hpp>
+#include <cstdlib>
+#include <functional>
+#include <sstream>
+
+#include "crayon/base/error.h"
+#include "crayon/base/nearest.h"
+
+namespace crayon {
+namespace {
+
+/// The flags of a subcommand by their long names, without dashes.
+std::vector<std::string> flag_names(const CLI::App& cmd) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : cmd.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back(name);
+  }
+  return names;
+}
+
+void visit(CLI::App& app, const std::function<void(CLI::App&)>& use) {
+  for (CLI::App* cmd : app.get_subcommands([](CLI::App*) { return true; })) {
+    use(*cmd);
+    visit(*cmd, use);
+  }
+}
+
+/// crayon.toml as the items that CLI11 takes.
+class TomlSettings : public CLI::Config {
+ public:
+  explicit TomlSettings(CLI::App& app) : app_(app) {}
+
+  std::string to_config(const CLI::App*, bool, bool, std::string) const override { return {}; }
+
+  std::vector<CLI::ConfigItem> from_config(std::istream& in) const override {
+    std::stringstream text;
+    text << in.rdbuf();
+    try {
+      const toml::table table = toml::parse(text.str());
+      check_top(table);
+      std::vector<CLI::ConfigItem> found;
+      collect(app_, table, {}, found);
+      return found;
+    } catch (const toml::parse_error& error) {
+      throw Error(ErrorCode::InvalidArgument,
+                  fmt::format("{}:{}: not TOML: {}", file(), error.source().begin.line,
+                              std::string(error.description())));
+    }
+  }
+
+ private:
+  [[nodiscard]] std::string file() const {
+    const CLI::Option* option = app_.get_config_ptr();
+    return option->count() > 0 ? option->as<std::string>() : option->get_default_str();
+  }
+
+  [[noreturn]] void unknown(const toml::node& node, const std::string& key,
+                            const std::vector<std::string>& known) const {
+    const auto near = nearest_names(key, known);
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("{}:{}: unknown key '{}'; {}", file(), node.source().begin.line, key,
+                            near.empty() ? "expected a flag without its dashes, or a table named "
+                                           "after a subcommand"
+                                         : fmt::format("did you mean {}?", fmt::join(near, ", "))));
+  }
+
+  /// A key at the top must be a flag of some subcommand, a table a subcommand.
+  void check_top(const toml::table& table) const {
+    std::vector<std::string> flags;
+    visit(app_, [&](CLI::App& cmd) {
+      for (std::string& name : flag_names(cmd)) flags.push_back(std::move(name));
+    });
+    for (const auto& [key, node] : table) {
+      const std::string name(key.str());
+      if (!node.is_table() && std::ranges::find(flags, name) == flags.end()) {
+        unknown(node, name, flags);
+      }
+    }
+    check_tables(app_, table);
+  }
+
+  void check_tables(CLI::App& app, const toml::table& table) const {
+    for (const auto& [key, node] : table) {
+      if (!node.is_table()) continue;
+      const std::string name(key.str());
+      const auto matches =
+          app.get_subcommands([&](CLI::App* sub) { return sub->get_name() == name; });
+      CLI::App* cmd = matches.empty() ? nullptr : matches.front();
+      if (cmd == nullptr) unknown(node, name, names_of(app));
+      const auto flags = flag_names(*cmd);
+      for (const auto& [inner, value] : *node.as_table()) {
+        const std::string flag(inner.str());
+        if (!value.is_table() && std::ranges::find(flags, flag) == flags.end()) {
+          unknown(value, flag, flags);
+        }
+      }
+      check_tables(*cmd, *node.as_table());
+    }
+  }
+
+  static std::vector<std::string> names_of(CLI::App& app) {
+    std::vector<std::string> names;
+    for (const CLI::App* cmd : app.get_subcommands([](CLI::App*) { return true; })) {
+      names.push_back(cmd->get_name());
+    }
+    return names;
+  }
+
+  /// Items for the subcommands that were called, their own table before the top of the file:
+  /// CLI11 takes the first value of a flag.
+  void collect(CLI::App& app, const toml::table& top, const std::vector<std::string>& path,
+               std::vector<CLI::ConfigItem>& found) const {
+    for (CLI::App* cmd : app.get_subcommands()) {
+      std::vector<std::string> here = path;
+      here.push_back(cmd->get_name());
+      const toml::table* own = &top;
+      for (const std::string& name : here) {
+        if (own != nullptr) own = (*own)[name].as_table();
+      }
+      for (CLI::Option* option : cmd->get_options()) {
+        for (const std::string& name : option->get_lnames()) {
+          const toml::node* node = own != nullptr ? own->get(name) : nullptr;
+          if (node == nullptr) node = top.get(name);
+          if (node != nullptr && !in_environment(*option)) found.push_back(item(here, name, *node));
+        }
+      }
+      collect(*cmd, top, here, found);
+    }
+  }
+
+  static bool in_environment(const CLI::Option& option) {
+    const std::string name = option.get_envname();
+    if (name.empty()) return false;
+    const char* value = std::getenv(name.c_str());
+    return value != nullptr && *value != '\0';
+  }
+
+  [[nodiscard]] CLI::ConfigItem item(const std::vector<std::string>& parents,
+                                     const std::string& name, const toml::node& node) const {
+    CLI::ConfigItem out;
+    out.parents = parents;
+    out.name = name;
+    if (const toml::array* list = node.as_array()) {
+      for (const toml::node& value : *list) out.inputs.push_back(text(name, value));
+    } else {
+      out.inputs.push_back(text(name, node));
+    }
+    return out;
+  }
+
+  [[nodiscard]] std::string text(const std::string& name, const toml::node& node) const {
+    if (const auto* value = node.as_string()) return value->get();
+    if (const auto* value = node.as_boolean()) return value->get() ? "true" : "false";
+    if (const auto* value = node.as_integer()) return fmt::format("{}", value->get());
+    if (const auto* value = node.as_floating_point()) return fmt::format("{}", value->get());
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("{}:{}: the value of '{}' is no text, number or truth value", file(),
+                            node.source().begin.line, name));
+  }
+
+  CLI::App& app_;
+};
+
+/// "--server-url" reads CRAYON_SERVER_URL.
+std::string environment_name(const std::string& flag) {
+  std::string name = "CRAYON_";
+  for (const char c : flag) {
+    name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return name;
+}
+
+}  // namespace
+
+std::filesystem::path default_settings_file() {
+  if (std::filesystem::is_regular_file("crayon.toml")) return "crayon.toml";
+  const auto folder = [](const char* name) -> std::filesystem::path {
+    const char* value = std::getenv(name);
+    return value != nullptr && *value == '/' ? value : "";
+  };
+  std::filesystem::path base = folder("XDG_CONFIG_HOME");
+  if (base.empty() && !folder("HOME").empty()) base = folder("HOME") / ".config";
+  return base.empty() ? std::filesystem::path("crayon.toml") : base / "crayon" / "crayon.toml";
+}
+
+void add_settings(CLI::App& app) {
+  app.set_config("--settings", default_settings_file().string(),
+                 "File with defaults for flags: crayon.toml");
+  app.config_formatter(std::make_shared<TomlSettings>(app));
+  visit(app, [](CLI::App& cmd) {
+    for (CLI::Option* option : cmd.get_options()) {
+      if (option->get_lnames().empty() || option->get_lnames().front() == "help") continue;
+      option->envname(environment_name(option->get_lnames().front()));
+    }
+  });
+}
+
+}  // namespace crayon

@@ -1,0 +1,20 @@
+// Defaults from crayon.toml. A key at the top of the file is a default for each subcommand that has
+// the flag; a table [ask] or [pool.verify] is for that subcommand alone and wins. Flags beat the
+// environment (CRAYON_<FLAG>), the environment beats the file.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <filesystem>
+#include <string>
+
+namespace crayon {
+
+/// The file that is read: crayon.toml in the working folder, else
+/// $XDG_CONFIG_HOME/crayon/crayon.toml (~/.config/...).
+[[nodiscard]] std::filesystem::path default_settings_file();
+
+/// Lets `app` read such a file, and each flag of each subcommand its environment variable.
+/// Call after all subcommands are added.
+void add_settings(CLI::App& app);
+
+}  // namespace crayon

@@ -1,0 +1,128 @@
+#include "crayon/cli/program.h"
+
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <exception>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "crayon/base/error.h"
+#include "crayon/base/interrupt.h"
+#include "crayon/base/nearest.h"
+#include "crayon/cli/commands.h"
+#include "crayon/cli/internal/settings.h"
+
+namespace crayon {
+namespace {
+
+constexpr int kInterrupted = 130;
+constexpr int kOurBug = 1;
+
+constexpr const char* kExamples = R"(Examples:
+  crayon customize --pool pools/smollm2-135m --examples mine.jsonl --name mine
+  crayon ask --task mine --choice yes --choice no "Is this a request for a refund?"
+  crayon eval --task mine --data test.jsonl
+  crayon serve --model bigger.gguf --port 8080
+A default for any flag may stand in the environment (CRAYON_THREADS=2) or in crayon.toml.
+Exit status: 0; 2 bad argument; 3 not found; 4 incompatible; 5 corrupt file; 6 unsupported;
+7 unavailable; 130 interrupted; 1 a bug in crayon.)";
+
+void add_commands(CLI::App& app) {
+  app.footer(kExamples);
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("crayon ") + CRAYON_VERSION);
+  add_customize_command(app);
+  add_ask_command(app);
+  add_eval_command(app);
+  add_blend_command(app);
+  add_pool_commands(app);
+  add_task_commands(app);
+  add_models_commands(app);
+  add_train_command(app);
+  add_serve_command(app);
+  add_settings(app);
+}
+
+/// The subcommand that was being parsed.
+const CLI::App& innermost(const CLI::App& app) {
+  const auto called = app.get_subcommands();
+  return called.empty() ? app : innermost(*called.front());
+}
+
+/// The flags and subcommands known where a word was not understood.
+std::vector<std::string> known_words(const CLI::App& cmd) {
+  std::vector<std::string> known;
+  for (const CLI::Option* option : cmd.get_options()) {
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  }
+  for (const CLI::App* sub : cmd.get_subcommands([](const CLI::App*) { return true; })) {
+    known.push_back(sub->get_name());
+  }
+  return known;
+}
+
+std::string path_of(const CLI::App& cmd) {
+  return cmd.get_parent() == nullptr ? cmd.get_name()
+                                     : path_of(*cmd.get_parent()) + " " + cmd.get_name();
+}
+
+/// One line for a command line that CLI11 refuses.
+std::string explain(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App& cmd = innermost(app);
+  std::string message = error.what();
+  if (const auto line_end = message.find('\n'); line_end != std::string::npos) {
+    message.resize(line_end);
+  }
+  const auto extra = app.remaining(true);
+  if (!extra.empty()) {
+    const std::string word = extra.front().substr(0, extra.front().find('='));
+    message = fmt::format("unknown {} '{}'", word.starts_with("-") ? "flag" : "argument", word);
+    const auto near = nearest_names(word, known_words(cmd));
+    if (!near.empty()) message += fmt::format("; did you mean {}?", fmt::join(near, ", "));
+  }
+  return fmt::format("{} (see `{} --help`)", message, path_of(cmd));
+}
+
+int parse_and_run(CLI::App& app, int argc, char** argv, std::ostream& out, std::ostream& notes) {
+  try {
+    app.parse(argc, argv);
+    out.flush();
+    return 0;
+  } catch (const CLI::Success& success) {  // --help and --version
+    return app.exit(success, out, notes);
+  } catch (const CLI::ParseError& error) {
+    notes << "crayon: " << explain(app, error) << '\n';
+    return info(ErrorCode::InvalidArgument).exit_status;
+  }
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv, std::ostream& out, std::ostream& notes) {
+  handle_interrupts();
+  try {
+    CLI::App app(
+        "Customise a small LLM on this device, and ask it; hard questions go to a larger one",
+        "crayon");
+    add_commands(app);
+    return parse_and_run(app, argc, argv, out, notes);
+  } catch (const Error& error) {
+    notes << "crayon: " << error.what() << '\n';
+    return info(error.code()).exit_status;
+  } catch (const Interrupted&) {
+    notes << "crayon: interrupted\n";
+    return kInterrupted;
+  } catch (const std::bad_alloc&) {
+    notes << "crayon: out of memory\n";
+    return kOurBug;
+  } catch (const std::exception& error) {
+    notes << "crayon: this is a bug in crayon: " << error.what() << '\n';
+    return kOurBug;
+  }
+}
+
+}  // namespace crayon

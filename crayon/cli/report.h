@@ -1,0 +1,65 @@
+// What `crayon` prints: text for people and one JSON object for programs (keys: DESIGN.md
+// section 8). Every function returns the whole text; JSON without a line's end.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "crayon/adapter/blend.h"
+#include "crayon/models/models.h"
+#include "crayon/pool/pool.h"
+#include "crayon/session/answer.h"
+#include "crayon/session/customize.h"
+#include "crayon/session/evaluate.h"
+
+namespace crayon {
+
+struct CustomizeResult {
+  CustomizeReport report;
+  std::filesystem::path file;
+  std::vector<std::string> adapter_names;  ///< N
+  std::string task_argument;               ///< What --task takes for it.
+  double load_seconds = 0;
+  double write_seconds = 0;
+  double total_seconds = 0;
+};
+[[nodiscard]] std::string customize_text(const CustomizeResult& result);
+[[nodiscard]] std::string customize_json(const CustomizeResult& result);
+
+/// @param id  of a question read from a file; "" leaves it out
+[[nodiscard]] std::string answer_json(const Answer& answer, const std::string& id = {});
+/// Side, reason, confidence and time, on one line: stands beside the answer.
+[[nodiscard]] std::string answer_note(const Answer& answer);
+
+[[nodiscard]] std::string evaluation_text(const Evaluation& evaluation);
+[[nodiscard]] std::string evaluation_json(const Evaluation& evaluation);
+/// A JSON line a question.
+[[nodiscard]] std::string evaluation_details(const Evaluation& evaluation);
+
+struct BlendResult {
+  std::filesystem::path file;
+  BlendOptions options;
+  std::size_t rank = 0;
+  double relative_error = 0;
+  std::size_t bytes = 0;
+  double seconds = 0;
+};
+[[nodiscard]] std::string blend_text(const BlendResult& result);
+[[nodiscard]] std::string blend_json(const BlendResult& result);
+
+[[nodiscard]] std::string pool_text(const Pool& pool);
+[[nodiscard]] std::string pool_json(const Pool& pool);
+[[nodiscard]] std::string pool_checks_json(std::span<const PoolCheck> checks);
+
+[[nodiscard]] std::string task_text(const std::filesystem::path& file, const Task& task);
+[[nodiscard]] std::string task_json(const std::filesystem::path& file, const Task& task);
+
+[[nodiscard]] std::string models_json(std::span<const ModelEntry> models);
+
+/// A bar of at most `width` cells, in eighths: value / largest.
+[[nodiscard]] std::string bar(double value, double largest, std::size_t width);
+
+}  // namespace crayon

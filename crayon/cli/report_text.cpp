@@ -1,0 +1,191 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "crayon/cli/report.h"
+
+namespace crayon {
+namespace {
+
+constexpr std::size_t kBarWidth = 30;
+
+/// Display width: UTF-8 bytes that begin a character.
+std::size_t width_of(const std::string& text) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+std::string padded(const std::string& text, std::size_t width) {
+  const std::size_t used = width_of(text);
+  return text + std::string(width > used ? width - used : 0, ' ');
+}
+
+std::string weights_text(const CustomizeResult& result) {
+  const auto& weights = result.report.weights;
+  const auto& names = result.adapter_names;
+  double largest = 0;
+  std::size_t width = 0;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    largest = std::max(largest, std::abs(static_cast<double>(weights[i])));
+    width = std::max(width, width_of(names[i]));
+  }
+  std::string text = "weights\n";
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const double w = static_cast<double>(weights[i]);
+    text += fmt::format("  {}  {:6.3f} {}{}\n", padded(names[i], width), w, w < 0 ? "-" : "",
+                        bar(std::abs(w), largest, kBarWidth));
+  }
+  return text;
+}
+
+std::string kept_text(const CustomizeReport& report) {
+  if (!report.leave_one_out)
+    return fmt::format("kept     {} (no labels to compare by)\n", report.kept);
+  const LeaveOneOut& loo = *report.leave_one_out;
+  std::string text = fmt::format(
+      "kept     {}: accuracy {:.3f}, base alone {:.3f} ({:+.3f}; leave-one-out on {} "
+      "labelled examples)\n",
+      report.kept, loo.blended, loo.base, loo.blended - loo.base, loo.n);
+  auto sorted = loo.candidates;
+  std::ranges::sort(sorted, {}, &CandidateReport::log_loss);
+  for (const CandidateReport& candidate : sorted) {
+    text += fmt::format("  {} accuracy {:.3f} ± {:.3f}  log-loss {:.3f}\n",
+                        padded(candidate.name, 21), candidate.accuracy.accuracy,
+                        candidate.accuracy.standard_error, candidate.log_loss);
+  }
+  if (report.kept.starts_with("base")) {
+    text += "  The base did best, so the task's adapter changes nothing; more examples may help.\n";
+  }
+  return text;
+}
+
+std::string seconds_text(const CustomizeResult& result) {
+  const CustomizeSeconds& s = result.report.seconds;
+  std::string text = fmt::format("seconds  load {:.2f}, embed {:.2f}, gate {:.3f}, blend {:.3f}",
+                                 result.load_seconds, s.embed, s.gate, s.blend);
+  if (s.score > 0) text += fmt::format(", score {:.2f}", s.score);
+  if (s.refine > 0) text += fmt::format(", refine {:.2f}", s.refine);
+  return text +
+         fmt::format(", write {:.3f}, total {:.2f}\n", result.write_seconds, result.total_seconds);
+}
+
+std::string accuracy_row(const std::string& name, const Accuracy& value, const std::string& note) {
+  return fmt::format("{} {:.3f} ± {:.3f}  n = {}{}\n", padded(name, 9), value.accuracy,
+                     value.standard_error, value.n, note);
+}
+
+std::string megabytes(std::uint64_t bytes) {
+  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+}
+
+}  // namespace
+
+std::string bar(double value, double largest, std::size_t width) {
+  static constexpr const char* kEighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+  if (!(largest > 0) || !(value > 0)) return {};
+  const double cells = std::min(value / largest, 1.0) * static_cast<double>(width);
+  const auto eighths = static_cast<std::size_t>(std::lround(cells * 8));
+  std::string text;
+  for (std::size_t i = 0; i < eighths / 8; ++i) text += "█";
+  return text + kEighths[eighths % 8];
+}
+
+std::string customize_text(const CustomizeResult& result) {
+  const CustomizeReport& report = result.report;
+  const TaskInfo& info = *report.task.info;
+  std::string text =
+      fmt::format("task     {} from {} example{} and pool {}\n", info.name, report.n_examples,
+                  report.n_examples == 1 ? "" : "s", info.pool_id);
+  text += weights_text(result);
+  text += fmt::format("blend    {}, rank {}, relative error {:.2e}\n", info.mode, info.rank,
+                      report.relative_error);
+  text += kept_text(report);
+  text += seconds_text(result);
+  text += fmt::format("wrote    {} ({})\n", result.file.string(), megabytes(report.file.size()));
+  text += fmt::format(
+      "Next:\n"
+      "  crayon ask --task {0} --choice A --choice B \"your question\"\n"
+      "  crayon eval --task {0} --data labelled.jsonl\n"
+      "  crayon serve --task {0}\n",
+      result.task_argument);
+  return text;
+}
+
+std::string answer_note(const Answer& answer) {
+  std::string text = fmt::format("{}: {}; confidence {:.2f}", to_string(answer.side), answer.reason,
+                                 answer.confidence);
+  if (answer.scope) text += fmt::format(", scope {:.2f}", *answer.scope);
+  text += fmt::format(", {:.2f} s", answer.seconds);
+  if (answer.cut_tokens > 0) {
+    text +=
+        fmt::format("; {} tokens of the passage were cut to fit the context", answer.cut_tokens);
+  }
+  return text;
+}
+
+std::string evaluation_text(const Evaluation& evaluation) {
+  std::string text = "          accuracy\n";
+  text += accuracy_row("base", evaluation.base, "");
+  text += accuracy_row("blended", evaluation.blended, "");
+  if (evaluation.server) {
+    const std::string sample = evaluation.server->n == evaluation.n ? "" : " (a sample)";
+    const std::string unparsed =
+        evaluation.unparsed == 0 ? "" : fmt::format(", {} replies unusable", evaluation.unparsed);
+    text += accuracy_row("server", *evaluation.server, sample + unparsed);
+    if (!sample.empty()) text += accuracy_row("  blended", *evaluation.blended_on_sample, sample);
+    text += accuracy_row("mix", *evaluation.mix,
+                         fmt::format("{}, server share {:.2f}", sample, evaluation.server_share));
+  }
+  text +=
+      fmt::format("{:.1f} questions per second on the device\n", evaluation.questions_per_second);
+  if (evaluation.cut_questions > 0) {
+    text += fmt::format("{} passages were cut to fit the context; see --context-tokens\n",
+                        evaluation.cut_questions);
+  }
+  return text;
+}
+
+std::string blend_text(const BlendResult& result) {
+  return fmt::format("wrote {} ({}): {}, rank {}, relative error {:.2e}, {:.3f} s\n",
+                     result.file.string(), megabytes(result.bytes), to_string(result.options.mode),
+                     result.rank, result.relative_error, result.seconds);
+}
+
+std::string pool_text(const Pool& pool) {
+  const PoolManifest& manifest = pool.manifest();
+  std::string text = fmt::format(
+      "pool      {}\nfolder    {}\nbase      {} ({})\nlayers    {} to {}\nembedding layer {}, {}\n"
+      "gate      {}, temperature {}\nadapters\n",
+      manifest.id, pool.folder().string(), manifest.base.name, manifest.base.id(),
+      manifest.first_layer, manifest.base.n_layers - 1, pool.gate().embedding.layer,
+      to_string(pool.gate().embedding.pooling), pool.gate().modulated ? "modulated" : "plain",
+      pool.gate().temperature);
+  for (const PoolAdapterEntry& entry : manifest.adapters) {
+    text += fmt::format("  {} rank {}  {}  {}\n", padded(entry.name, 12), entry.rank,
+                        fmt::join(entry.trained_on, ", "), entry.licence);
+  }
+  for (const PoolAdapterEntry& entry : manifest.shared) {
+    text += fmt::format("  {} rank {}  shared, weight 1\n", padded(entry.name, 12), entry.rank);
+  }
+  return text;
+}
+
+std::string task_text(const std::filesystem::path& file, const Task& task) {
+  std::string text = fmt::format("file      {}\nadapter   rank {}, {} tensors\n", file.string(),
+                                 max_rank(task.adapter), task.adapter.tensors.size());
+  if (!task.info)
+    return text + "a LoRA file without a task of Crayon's: no scope, no calibration\n";
+  const TaskInfo& info = *task.info;
+  text += fmt::format("task      {}\npool      {}\nbase      {} ({})\nkept      {}\n", info.name,
+                      info.pool_id, info.base.name, info.base.id(), info.kept);
+  text += fmt::format("blend     {}, relative error {:.2e}\nexamples  {}\nlabels    {}\n",
+                      info.mode, info.relative_error, info.n_examples, info.head.labels.size());
+  text += "weights  ";
+  for (const float w : info.weights) text += fmt::format(" {:.3f}", w);
+  return text + fmt::format("\ncalibration  slope {:.3f}, intercept {:.3f}, fitted on {}{}\n",
+                            info.calibration.slope, info.calibration.intercept, info.calibration.n,
+                            info.calibration.approximate ? ", approximate" : "");
+}
+
+}  // namespace crayon

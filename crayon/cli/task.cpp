@@ -1,0 +1,119 @@
+// crayon task list|show|add|strip|delete.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <iostream>
+
+#include "crayon/base/files.h"
+#include "crayon/cli/commands.h"
+#include "crayon/cli/common.h"
+#include "crayon/cli/report.h"
+#include "crayon/formats/adapter_file.h"
+#include "crayon/session/tasks.h"
+
+namespace crayon {
+namespace {
+
+struct TaskArgs {
+  CommonArgs common;
+  std::string task;
+  std::string name;
+  std::filesystem::path out;
+};
+
+void run_list(const TaskArgs& args, std::ostream& out) {
+  for (const std::string& name : list_tasks()) {
+    const auto file = task_path(name);
+    const Task task = read_task(file);
+    if (args.common.json) {
+      out << task_json(file, task) << '\n';
+    } else if (task.info) {
+      out << fmt::format("{}  {} examples, pool {}, kept {}\n", name, task.info->n_examples,
+                         task.info->pool_id, task.info->kept);
+    } else {
+      out << fmt::format("{}  LoRA of rank {}\n", name, max_rank(task.adapter));
+    }
+  }
+}
+
+void run_show(const TaskArgs& args, std::ostream& out) {
+  const auto file = find_task(args.task);
+  const Task task = read_task(file);
+  out << (args.common.json ? task_json(file, task) + "\n" : task_text(file, task));
+}
+
+void run_add(const TaskArgs& args, std::ostream& out) {
+  (void)read_task(args.task);
+  const auto bytes = read_file(args.task);
+  const std::string name =
+      args.name.empty() ? std::filesystem::path(args.task).stem().string() : args.name;
+  out << store_task(name, bytes).string() << '\n';
+}
+
+/// The number type that a LoRA file's A has, so that stripping changes no number; F32 holds others.
+TensorType type_of(const Gguf& gguf) {
+  for (const GgufTensor& tensor : gguf.tensors()) {
+    if (!tensor.name.ends_with(".lora_a")) continue;
+    switch (tensor.ggml_type) {  // ggml's own numbers
+      case 1:
+        return TensorType::F16;
+      case 8:
+        return TensorType::Q8_0;
+      case 30:
+        return TensorType::BF16;
+      default:
+        return TensorType::F32;
+    }
+  }
+  return TensorType::F32;
+}
+
+void run_strip(const TaskArgs& args, std::ostream& out) {
+  check_output(args.out);
+  const Gguf gguf = Gguf::open(find_task(args.task));
+  AdapterFileOptions options;
+  options.architecture = gguf.text("general.architecture");
+  options.name = args.out.stem().string();
+  options.type = type_of(gguf);
+  write_atomically(args.out, adapter_to_gguf(adapter_from_gguf(gguf), options));
+  out << args.out.string() << '\n';
+}
+
+void run_delete(const TaskArgs& args, std::ostream& notes) {
+  delete_task(args.task);
+  if (!args.common.quiet) notes << "deleted task " << args.task << '\n';
+}
+
+CLI::App* add(CLI::App& parent, const std::string& name, const std::string& what,
+              const std::shared_ptr<TaskArgs>& args) {
+  CLI::App* cmd = parent.add_subcommand(name, what);
+  add_common_options(*cmd, args->common);
+  if (name != "list") {
+    cmd->add_option("task,--task", args->task, "Name of a task, or a file")->required();
+  }
+  if (name == "list" || name == "show") add_json_option(*cmd, args->common);
+  return cmd;
+}
+
+}  // namespace
+
+void add_task_commands(CLI::App& app) {
+  auto args = std::make_shared<TaskArgs>();  // shared with the callbacks, which outlive us
+  CLI::App* task = app.add_subcommand("task", "List, show, add, strip and delete tasks");
+  task->require_subcommand(1);
+  add(*task, "list", "The stored tasks", args)->callback([args] { run_list(*args, std::cout); });
+  add(*task, "show", "What a task holds", args)->callback([args] { run_show(*args, std::cout); });
+  CLI::App* store = add(*task, "add", "Store a task file or any LoRA GGUF", args);
+  store->add_option("--name", args->name, "Its name; default: the file's");
+  store->callback([args] { run_add(*args, std::cout); });
+  CLI::App* strip = add(*task, "strip", "Write the adapter alone, for sharing", args);
+  strip->add_option("-o,--out", args->out, "File to write; replaced in one step")->required();
+  strip->callback([args] { run_strip(*args, std::cout); });
+  add(*task, "delete", "Delete a stored task", args)->callback([args] {
+    run_delete(*args, std::cerr);
+  });
+}
+
+}  // namespace crayon
