@@ -1,0 +1,75 @@
+// One request, from question to answer: the device answers, the router decides, and where it says
+// so the server is asked. A server that fails never costs the answer: the device's is given.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "crayon/engine/engine.h"
+#include "crayon/prompt/example.h"
+#include "crayon/remote/remote.h"
+#include "crayon/router/router.h"
+#include "crayon/session/device.h"
+#include "crayon/session/tasks.h"
+
+namespace crayon {
+
+struct Answer {
+  std::string text;                   ///< The chosen choice's text, or the free answer.
+  std::optional<int> choice;          ///< Index, for questions with choices; none when unparsed.
+  Side side = Side::Device;           ///< Who gave it.
+  std::string reason;                 ///< The router's, or "server unavailable: ...".
+  double confidence = 0;              ///< P(the device's answer is right).
+  std::optional<double> scope;        ///< p-value; none when the task has no scope.
+  std::vector<float> scores;          ///< The device's, one a choice; empty for free text.
+  std::size_t prompt_tokens = 0;      ///< Of the side that answered.
+  std::size_t completion_tokens = 0;  ///< The same; 0 for choices that the device scored.
+  std::size_t cut_tokens = 0;         ///< Of the passage, cut to fit the device's context.
+  bool unparsed = false;     ///< The server's reply named no choice; the device's is given.
+  std::string server_error;  ///< Why the server did not answer; empty when it did or was not asked.
+  double seconds = 0;
+};
+
+struct AnswererOptions {
+  RouterOptions router;
+  int max_tokens = 256;        ///< Of a free answer.
+  std::size_t hold_back = 24;  ///< Tokens of a free answer written before it is decided who speaks.
+};
+
+/// Joins one task, one engine, a router and, maybe, a server. Not thread-safe: one owner.
+class Answerer {
+ public:
+  /// Sets the task's adapter on the engine. Model, engine and remote are borrowed for its life.
+  /// @param remote  null: no server is configured, so nothing ever leaves
+  /// @throws Error Incompatible, CorruptFile, NotFound  the task does not fit the model
+  Answerer(const Model& model, Engine& engine, const OpenTask& task, Remote* remote = nullptr,
+           AnswererOptions options = {});
+
+  /// @param on_text  gets pieces of a free answer as they come, first byte after the decision;
+  ///                 false cancels. Questions with choices come as one piece.
+  /// @throws Error InvalidArgument  a question without text, or too long for the context
+  /// @throws Interrupted            Ctrl-C while generating
+  [[nodiscard]] Answer answer(const Example& question, const OnText& on_text = {});
+
+  [[nodiscard]] const TaskOnDevice& task() const { return task_; }
+
+ private:
+  void answer_choice(const Example& question, Answer& out);
+  void answer_text(const Example& question, const OnText& on_text, Answer& out);
+  /// The server's free answer; false when it failed.
+  [[nodiscard]] bool server_text(const Example& question, const OnText& on_text, Answer& out);
+  [[nodiscard]] bool decide(const Signals& signals, Answer& out);
+  /// Runs `ask`; an error of the server goes into `out`, and false comes back.
+  [[nodiscard]] bool try_server(const std::function<void(Remote&)>& ask, Answer& out);
+
+  Engine& engine_;
+  TaskOnDevice task_;
+  Remote* remote_;
+  AnswererOptions options_;
+  Router router_;
+};
+
+}  // namespace crayon

@@ -1,0 +1,330 @@
+#include "crayon/session/customize.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "crayon/base/error.h"
+#include "crayon/base/interrupt.h"
+#include "crayon/formats/adapter_file.h"
+#include "crayon/gate/scope.h"
+#include "crayon/session/candidates.h"
+#include "crayon/session/refine.h"
+#include "crayon/session/tasks.h"
+
+namespace crayon {
+namespace {
+
+/// Adds the time of its life to a number.
+class Timer {
+ public:
+  explicit Timer(double& seconds) : seconds_(seconds) {}
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+  ~Timer() {
+    seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  double& seconds_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// One run of customize(): what its steps share.
+class Customizer {
+ public:
+  Customizer(Pool& pool, const Model& model, Engine& engine, const CustomizeOptions& options,
+             const OnProgress& on_progress)
+      : pool_(pool), model_(model), engine_(engine), options_(options), on_progress_(on_progress) {}
+
+  CustomizeReport run(std::span<const Example> examples);
+
+ private:
+  void check(std::span<const Example> examples);
+  void embed(std::span<const Example> examples);
+  void weigh();
+  void pick_choices(std::span<const Example> examples);
+  void blend();
+  /// Sets an adapter in the number type that `ask` will read it in.
+  void set_adapter(const Adapter& adapter);
+  ScoreTable score(const std::string& step);
+  ScoreTable score_labelled(const std::string& step, std::span<const float> weights);
+  std::vector<Candidate> refined(const ScoreTable& blended);
+  void choose();
+  void keep(Candidate kept);
+  void finish(const Candidate& kept);
+
+  Pool& pool_;
+  const Model& model_;
+  Engine& engine_;
+  const CustomizeOptions& options_;
+  const OnProgress& on_progress_;
+  CustomizeReport report_;
+  Blend blend_;                          ///< Of report_.weights.
+  Matrix z_;                             ///< [K, m]
+  ChoiceData data_;                      ///< Of the examples with choices ...
+  std::vector<RenderedPrompt> prompts_;  ///< ... and their prompts.
+  std::vector<float> refined_weights_;
+};
+
+void Customizer::check(std::span<const Example> examples) {
+  check_task_name(options_.name);
+  if (examples.empty()) {
+    throw Error(ErrorCode::InvalidArgument, "customize: no example; give at least one");
+  }
+  const std::size_t n = pool_.size();
+  if (!options_.weights.empty() && options_.weights.size() != n) {
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("--weights has {} numbers, but pool '{}' has {} base adapters; give {}",
+                            options_.weights.size(), pool_.manifest().name, n, n));
+  }
+  if (!std::ranges::all_of(options_.weights, [](float w) { return std::isfinite(w); })) {
+    throw Error(ErrorCode::InvalidArgument, "--weights holds a number that is not finite");
+  }
+  if (options_.refine && !options_.weights.empty()) {
+    throw Error(ErrorCode::InvalidArgument,
+                "--refine starts from the gate's weights, so it does not go with --weights");
+  }
+  report_.base_fit = check_base(pool_.manifest().base, model_.base(),
+                                fmt::format("pool '{}'", pool_.folder().string()));
+}
+
+void Customizer::embed(std::span<const Example> examples) {
+  const Timer timer(report_.seconds.embed);
+  const auto prompts = render_all(model_, pool_.manifest().prompt, examples);
+  const Matrix hidden = engine_.embed(prompts, pool_.gate().embedding, [&](std::size_t i) {
+    throw_if_interrupted();
+    if (on_progress_) on_progress_({"embed", i + 1, prompts.size()});
+  });
+  z_ = whiten(pool_.gate().whitening, hidden);
+}
+
+void Customizer::weigh() {
+  const Timer timer(report_.seconds.gate);
+  report_.gate = task_weights(pool_.gate(), z_);
+  report_.weights = options_.weights.empty() ? report_.gate.weights : options_.weights;
+}
+
+void Customizer::pick_choices(std::span<const Example> examples) {
+  std::vector<std::size_t> rows;
+  for (std::size_t k = 0; k < examples.size(); ++k) {
+    if (examples[k].kind == ExampleKind::Choices) rows.push_back(k);
+  }
+  data_.z = Matrix(rows.size(), z_.cols);
+  std::vector<Example> picked;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Example& example = examples[rows[i]];
+    data_.choices.push_back(example.choices);
+    data_.answers.push_back(example.answer.value_or(-1));
+    std::ranges::copy(z_.row(rows[i]), data_.z.row(i).begin());
+    picked.push_back(example);
+  }
+  prompts_ = render_all(model_, pool_.manifest().prompt, picked);
+}
+
+void Customizer::blend() {
+  const Timer timer(report_.seconds.blend);
+  blend_ = pool_.blend(report_.weights, options_.blend);
+}
+
+void Customizer::set_adapter(const Adapter& adapter) {
+  const AdapterFileOptions file{.architecture = pool_.manifest().base.architecture,
+                                .name = options_.name,
+                                .type = options_.type,
+                                .metadata = {}};
+  engine_.set_adapter_bytes(adapter_to_gguf(adapter, file), "blend");
+}
+
+ScoreTable Customizer::score(const std::string& step) {
+  const Timer timer(report_.seconds.score);
+  return score_all(engine_, prompts_, step, on_progress_);
+}
+
+ScoreTable Customizer::score_labelled(const std::string& step, std::span<const float> weights) {
+  set_adapter(pool_.blend(weights, options_.blend).adapter);
+  std::vector<RenderedPrompt> prompts;
+  for (const std::size_t k : labelled(data_)) prompts.push_back(prompts_[k]);
+  return score_all(engine_, prompts, step, on_progress_);
+}
+
+/// The refined candidates on true scores: example k by the weights fitted without it.
+std::vector<Candidate> Customizer::refined(const ScoreTable& blended) {
+  const Timer timer(report_.seconds.refine);
+  const auto rows = labelled(data_);
+  ScoreTable at_w0;
+  std::vector<int> answers;
+  for (const std::size_t k : rows) {
+    at_w0.push_back(blended[k]);
+    answers.push_back(data_.answers[k]);
+  }
+  std::size_t pass = 0;
+  const auto linear =
+      linearise(report_.weights, at_w0, answers, [&](std::span<const float> weights) {
+        return score_labelled(fmt::format("refine {} of {}", ++pass, pool_.size() + 1), weights);
+      });
+  const Refined fit = refine_weights(linear);
+  ScoreTable scores = blended;
+  for (std::size_t f = 0; f < rows.size(); ++f) {
+    throw_if_interrupted();
+    set_adapter(pool_.blend(fit.without_each[f], options_.blend).adapter);
+    scores[rows[f]] =
+        mean_log_probs(engine_.score({.prompt = prompts_[rows[f]], .embed = false}, {}));
+    if (on_progress_) {
+      on_progress_(
+          {fmt::format("refine {} of {}", pass + 1, pool_.size() + 1), f + 1, rows.size()});
+    }
+  }
+  refined_weights_ = fit.weights;
+  return candidates("refined", data_, scores);
+}
+
+/// Scores what the examples allow, compares, and keeps the best.
+void Customizer::choose() {
+  const bool compare = options_.leave_one_out && labelled(data_).size() >= 2;
+  if (options_.refine && !compare) {
+    throw Error(
+        ErrorCode::InvalidArgument,
+        fmt::format("--refine needs at least 2 examples with choices and an answer, found {}",
+                    labelled(data_).size()));
+  }
+  if (!compare) {
+    Candidate only{.name = "blend", .log_loss = 0, .accuracy = {}, .scores = {}, .head = {}};
+    if (labels_shared(data_)) {
+      set_adapter(blend_.adapter);
+      only.name = "blend+labels";
+      only.head = label_head(data_, score("label calibration"));
+    }
+    return keep(std::move(only));
+  }
+  set_adapter(blend_.adapter);
+  const ScoreTable blended = score("score blend");
+  std::vector<Candidate> all = candidates("blend", data_, blended);
+  engine_.set_adapters({});
+  for (Candidate& c : candidates("base", data_, score("score base"))) all.push_back(std::move(c));
+  if (options_.refine) {
+    for (Candidate& c : refined(blended)) all.push_back(std::move(c));
+  }
+  LeaveOneOut report;
+  for (const Candidate& c : all) {
+    report.candidates.push_back({c.name, c.log_loss, c.accuracy});
+    if (c.name == "base") report.base = c.accuracy.accuracy;
+  }
+  const auto best = std::ranges::min_element(all, {}, &Candidate::log_loss);
+  report.blended = best->accuracy.accuracy;
+  report.n = best->accuracy.n;
+  report_.leave_one_out = std::move(report);
+  keep(std::move(*best));
+}
+
+/// A LoRA that changes nothing: one tensor of rank 1, A and B zero.
+Adapter zero_adapter(const Adapter& like) {
+  Adapter zero{.base_id = like.base_id, .tensors = {}};
+  const LoraTensor& first = like.tensors.front();
+  zero.tensors.push_back({first.name, Matrix(1, first.a.cols), Matrix(first.b.rows, 1), 1.0f});
+  return zero;
+}
+
+void Customizer::keep(Candidate kept) {
+  if (kept.name.starts_with("refined")) {
+    report_.weights = refined_weights_;
+    blend();
+  }
+  const bool base = kept.name.starts_with("base");
+  report_.kept = kept.name;
+  report_.relative_error = base ? 0 : blend_.relative_error;
+  report_.task.adapter = base ? zero_adapter(blend_.adapter) : std::move(blend_.adapter);
+  finish(kept);
+}
+
+/// Scope p-value of each example against the others; none below 3 examples.
+std::vector<double> scope_of_each(const Matrix& z) {
+  std::vector<double> p_values;
+  if (z.rows < 3) return p_values;
+  for (std::size_t k = 0; k < z.rows; ++k) {
+    Matrix rest(z.rows - 1, z.cols);
+    for (std::size_t i = 0; i < rest.rows; ++i) {
+      std::ranges::copy(z.row(i < k ? i : i + 1), rest.row(i).begin());
+    }
+    p_values.push_back(Scope(std::move(rest)).p_value(z.row(k)));
+  }
+  return p_values;
+}
+
+/// Router scores of the examples from their scores: `rows` are the rows of data that were scored.
+std::vector<double> router_scores(const ScoreTable& scores, const std::vector<std::size_t>& rows,
+                                  const Matrix& z, const Calibration& calibration) {
+  const auto scope = scope_of_each(z);
+  const Router router(RouterOptions{});
+  std::vector<double> out;
+  for (std::size_t f = 0; f < rows.size(); ++f) {
+    Signals signals{.confidence = confidence(calibration, choice_signals(scores[f])),
+                    .scope = std::nullopt};
+    if (!scope.empty()) signals.scope = scope[rows[f]];
+    out.push_back(router.score(signals));
+  }
+  return out;
+}
+
+Calibration calibrate(const Candidate& kept, const ChoiceData& data, Calibration calibration) {
+  if (kept.scores.empty()) return calibration;
+  std::vector<ChoiceSignals> signals;
+  std::vector<std::uint8_t> right;
+  const auto rows = labelled(data);
+  for (std::size_t f = 0; f < rows.size(); ++f) {
+    const auto& scores = kept.scores[f];
+    signals.push_back(choice_signals(scores));
+    right.push_back(std::ranges::max_element(scores) - scores.begin() == data.answers[rows[f]]);
+  }
+  const bool approximate = calibration.approximate;
+  calibration = fit_calibration(signals, right, calibration);
+  calibration.approximate = approximate;
+  return calibration;
+}
+
+void Customizer::finish(const Candidate& kept) {
+  const PoolManifest& manifest = pool_.manifest();
+  Calibration generic = manifest.calibration;
+  generic.approximate = generic.approximate || report_.base_fit == BaseFit::Requantised;
+  TaskInfo info;
+  info.name = options_.name;
+  info.pool_id = manifest.id;
+  info.base = model_.base();
+  info.weights = report_.weights;
+  info.mode = to_string(options_.blend.mode);
+  info.rank = static_cast<int>(max_rank(report_.task.adapter));
+  info.relative_error = report_.relative_error;
+  info.n_examples = z_.rows;
+  info.kept = report_.kept;
+  info.prompt = manifest.prompt;
+  info.embedding = pool_.gate().embedding;
+  info.whitening = pool_.gate().whitening;
+  info.scope_examples = z_;
+  info.head = kept.head;
+  info.calibration = calibrate(kept, data_, generic);
+  info.recent_scores = router_scores(kept.scores, labelled(data_), data_.z, info.calibration);
+  report_.task.info = std::move(info);
+  report_.n_examples = z_.rows;
+}
+
+CustomizeReport Customizer::run(std::span<const Example> examples) {
+  check(examples);
+  embed(examples);
+  weigh();
+  pick_choices(examples);
+  blend();
+  choose();
+  report_.file = task_to_gguf(report_.task, options_.type);
+  return std::move(report_);
+}
+
+}  // namespace
+
+CustomizeReport customize(Pool& pool, const Model& model, Engine& engine,
+                          std::span<const Example> examples, const CustomizeOptions& options,
+                          const OnProgress& on_progress) {
+  return Customizer(pool, model, engine, options, on_progress).run(examples);
+}
+
+}  // namespace crayon

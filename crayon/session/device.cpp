@@ -1,0 +1,94 @@
+#include "crayon/session/device.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "crayon/base/error.h"
+#include "crayon/session/scoring.h"
+#include "crayon/session/server_side.h"
+
+namespace crayon {
+
+TaskOnDevice::TaskOnDevice(const Model& model, const OpenTask& task)
+    : model_(model), file_(task.file), info_(task.info), format_(task.prompt) {
+  if (!info_) return;
+  base_fit_ = check_base(info_->base, model.base(), fmt::format("task '{}'", task.name));
+  calibration_ = info_->calibration;
+  embeds_in_pass_ = task.first_layer >= info_->embedding.layer;
+  if (info_->scope_examples.rows >= 2) scope_.emplace(info_->scope_examples);
+}
+
+void TaskOnDevice::set_on(Engine& engine) const {
+  if (file_.empty()) {
+    engine.set_adapters({});
+  } else {
+    engine.set_adapter_file(file_);
+  }
+}
+
+std::vector<float> TaskOnDevice::embedding(std::span<const float> hidden) const {
+  if (!info_ || hidden.empty()) return {};
+  return whiten(info_->whitening, hidden);
+}
+
+RenderedPrompt TaskOnDevice::prompt(const Example& question) const {
+  try {
+    return render(format_, question, chat_template_of(model_));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::Unsupported || question.kind != ExampleKind::Messages) throw;
+  }
+  RenderedPrompt plain;
+  for (const ChatMessage& message : chat_of(question)) plain.text += message.content + "\n";
+  return plain;
+}
+
+std::optional<double> TaskOnDevice::scope(Engine& engine, const RenderedPrompt& prompt) const {
+  if (!scope_) return std::nullopt;
+  const Matrix hidden = engine.embed(std::span(&prompt, 1), info_->embedding);
+  return scope_->p_value(embedding(hidden.row(0)));
+}
+
+DeviceChoice TaskOnDevice::choose(Engine& engine, const Example& question) const {
+  if (question.kind != ExampleKind::Choices || question.choices.size() < 2) {
+    throw Error(ErrorCode::InvalidArgument, "a question with choices needs at least 2 of them");
+  }
+  const ScoreRequest request{.prompt = prompt(question), .embed = info_ && embeds_in_pass_};
+  ScoreResult scored = engine.score(request, info_ ? info_->embedding : EmbeddingSpec{});
+  if (info_ && !embeds_in_pass_) {
+    const Matrix hidden = engine.embed(std::span(&request.prompt, 1), info_->embedding);
+    scored.hidden = hidden.data;
+  }
+  return judge(question, scored);
+}
+
+DeviceChoice TaskOnDevice::judge(const Example& question, const ScoreResult& scored) const {
+  DeviceChoice out;
+  const std::vector<float> z = embedding(scored.hidden);
+  out.scores = mean_log_probs(scored);
+  if (info_ && !info_->head.empty()) {
+    out.scores = apply_head(info_->head, question.choices, out.scores, z);
+  }
+  out.choice = static_cast<int>(std::ranges::max_element(out.scores) - out.scores.begin());
+  out.signals.confidence = confidence(calibration_, choice_signals(out.scores));
+  if (scope_ && !z.empty()) out.signals.scope = scope_->p_value(z);
+  out.prompt_tokens = scored.prompt_tokens;
+  out.cut_tokens = scored.cut_tokens;
+  return out;
+}
+
+double TaskOnDevice::text_confidence(std::span<const GeneratedToken> tokens) const {
+  std::vector<float> log_probs;
+  log_probs.reserve(tokens.size());
+  for (const GeneratedToken& token : tokens) log_probs.push_back(token.log_prob);
+  if (log_probs.empty())
+    return confidence(calibration_, ChoiceSignals{.top = 0, .margin = 0, .entropy = 1});
+  return confidence(calibration_, text_signals(log_probs));
+}
+
+std::span<const double> TaskOnDevice::recent_scores() const {
+  if (!info_) return {};
+  return info_->recent_scores;
+}
+
+}  // namespace crayon

@@ -1,0 +1,77 @@
+// The device's side of one request: what a task knows, applied to what the engine said.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "crayon/engine/engine.h"
+#include "crayon/formats/task_file.h"
+#include "crayon/gate/scope.h"
+#include "crayon/prompt/example.h"
+#include "crayon/router/router.h"
+#include "crayon/session/tasks.h"
+
+namespace crayon {
+
+/// The device's answer to a question with choices.
+struct DeviceChoice {
+  int choice = 0;
+  std::vector<float> scores;  ///< One a choice, head applied.
+  Signals signals;            ///< Confidence and scope.
+  std::size_t prompt_tokens = 0;
+  std::size_t cut_tokens = 0;  ///< Of the passage, cut to fit the context.
+};
+
+/// The device's answer in free words.
+struct DeviceText {
+  std::string text;
+  Signals signals;
+  std::size_t prompt_tokens = 0;
+  std::size_t completion_tokens = 0;
+  FinishReason finish = FinishReason::Stop;
+};
+
+/// A task on one model: borrows the model, owns what it needs of the task. Works without TaskInfo
+/// (the base, LoRA files of other tools): the default prompt, no scope, no head. Not thread-safe.
+class TaskOnDevice {
+ public:
+  /// @throws Error Incompatible  the task was made for another base model
+  TaskOnDevice(const Model& model, const OpenTask& task);
+
+  /// Sets the task's adapter on an engine, or none.
+  void set_on(Engine& engine) const;
+
+  /// @throws Error InvalidArgument  the question has no choices, or does not fit the context
+  [[nodiscard]] DeviceChoice choose(Engine& engine, const Example& question) const;
+  /// What the scores mean for this task; `hidden` may be empty (then no scope, no probe).
+  [[nodiscard]] DeviceChoice judge(const Example& question, const ScoreResult& scored) const;
+  /// P(right) of free text from the log-probs of its tokens.
+  [[nodiscard]] double text_confidence(std::span<const GeneratedToken> tokens) const;
+
+  /// The text to write on from. A chat is put through the model's template; where the model has
+  /// none, its turns are joined by line breaks.
+  [[nodiscard]] RenderedPrompt prompt(const Example& question) const;
+  /// p-value of the prompt; none without scope examples.
+  [[nodiscard]] std::optional<double> scope(Engine& engine, const RenderedPrompt& prompt) const;
+
+  [[nodiscard]] BaseFit base_fit() const { return base_fit_; }
+  [[nodiscard]] Policy policy() const { return info_ ? info_->policy : Policy{}; }
+  /// Router scores to start a threshold from.
+  [[nodiscard]] std::span<const double> recent_scores() const;
+
+ private:
+  [[nodiscard]] std::vector<float> embedding(std::span<const float> hidden) const;
+
+  const Model& model_;
+  std::filesystem::path file_;
+  std::optional<TaskInfo> info_;
+  std::optional<Scope> scope_;
+  PromptFormat format_;
+  Calibration calibration_;
+  bool embeds_in_pass_ = false;  ///< The scoring pass gives the base's hidden state too.
+  BaseFit base_fit_ = BaseFit::Same;
+};
+
+}  // namespace crayon

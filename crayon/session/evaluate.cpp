@@ -1,0 +1,205 @@
+#include "crayon/session/evaluate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include "crayon/base/error.h"
+#include "crayon/base/interrupt.h"
+#include "crayon/base/random.h"
+#include "crayon/prompt/answer.h"
+#include "crayon/session/device.h"
+#include "crayon/session/server_side.h"
+
+namespace crayon {
+namespace {
+
+/// The labelled answer in free words.
+std::string reference(const Example& question) {
+  if (question.kind == ExampleKind::Completion) return question.completion.value_or("");
+  return question.messages.empty() ? "" : question.messages.back().content;
+}
+
+bool matches(const std::string& text, const Example& question) {
+  return normalize_answer(text) == normalize_answer(reference(question));
+}
+
+class Evaluator {
+ public:
+  Evaluator(const Model& model, Engine& engine, std::span<const Example> questions,
+            const EvaluateOptions& options, const OnProgress& on_progress)
+      : model_(model),
+        engine_(engine),
+        questions_(questions),
+        options_(options),
+        on_progress_(on_progress) {}
+
+  Evaluation run(const OpenTask& task, Remote* remote);
+
+ private:
+  void check() const;
+  /// One side's answers to all questions; the time it took, in seconds.
+  double run_device(const OpenTask& task, const std::string& step,
+                    SideDetail QuestionDetail::*side);
+  SideDetail device_answer(const TaskOnDevice& task, const Example& question);
+  void run_server(Remote& remote);
+  void mix(const OpenTask& task);
+  [[nodiscard]] std::vector<std::size_t> sample() const;
+
+  const Model& model_;
+  Engine& engine_;
+  std::span<const Example> questions_;
+  const EvaluateOptions& options_;
+  const OnProgress& on_progress_;
+  Evaluation result_;
+};
+
+void Evaluator::check() const {
+  if (questions_.empty()) throw Error(ErrorCode::InvalidArgument, "eval: no question");
+  for (const Example& question : questions_) {
+    if (has_label(question)) continue;
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("eval: question '{}' has no answer; expected a label for each question",
+                            question.id));
+  }
+}
+
+SideDetail Evaluator::device_answer(const TaskOnDevice& task, const Example& question) {
+  SideDetail side;
+  if (question.kind == ExampleKind::Choices) {
+    const DeviceChoice device = task.choose(engine_, question);
+    side.choice = device.choice;
+    side.scores = device.scores;
+    side.confidence = device.signals.confidence;
+    side.scope = device.signals.scope;
+    side.right = device.choice == *question.answer;
+    if (device.cut_tokens > 0) ++result_.cut_questions;
+    return side;
+  }
+  const RenderedPrompt prompt = task.prompt(question);
+  GenerateOptions options;
+  options.max_tokens = options_.max_tokens;
+  if (question.kind == ExampleKind::Completion) options.stop = {"\n"};
+  const Generated text =
+      engine_.generate(prompt.text, options, [](const GeneratedToken&) { return !interrupted(); });
+  side.confidence = task.text_confidence(text.tokens);
+  side.scope = task.scope(engine_, prompt);
+  side.right = matches(text.text, question);
+  return side;
+}
+
+double Evaluator::run_device(const OpenTask& open, const std::string& step,
+                             SideDetail QuestionDetail::*side) {
+  const TaskOnDevice task(model_, open);
+  task.set_on(engine_);
+  result_.cut_questions = 0;
+  const auto start = std::chrono::steady_clock::now();
+  for (std::size_t k = 0; k < questions_.size(); ++k) {
+    throw_if_interrupted();
+    result_.details[k].*side = device_answer(task, questions_[k]);
+    if (on_progress_) on_progress_({step, k + 1, questions_.size()});
+  }
+  throw_if_interrupted();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+std::vector<std::size_t> Evaluator::sample() const {
+  std::vector<std::size_t> rows(questions_.size());
+  std::iota(rows.begin(), rows.end(), std::size_t{0});
+  if (options_.server_limit == 0 || options_.server_limit >= rows.size()) return rows;
+  Rng(options_.seed, "server sample").shuffle(rows);
+  rows.resize(options_.server_limit);
+  std::ranges::sort(rows);
+  return rows;
+}
+
+void Evaluator::run_server(Remote& remote) {
+  const auto rows = sample();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    throw_if_interrupted();
+    const Example& question = questions_[rows[i]];
+    SideDetail side;
+    if (question.kind == ExampleKind::Choices) {
+      side.choice = ask_choice(remote, question).choice;
+      side.right = side.choice == question.answer;
+      if (!side.choice) ++result_.unparsed;
+    } else {
+      side.right = matches(ask_text(remote, question, options_.max_tokens).text, question);
+    }
+    result_.details[rows[i]].server = std::move(side);
+    if (on_progress_) on_progress_({"server", i + 1, rows.size()});
+  }
+}
+
+void Evaluator::mix(const OpenTask& task) {
+  std::vector<QuestionDetail*> asked;
+  std::vector<Signals> signals;
+  for (QuestionDetail& detail : result_.details) {
+    if (!detail.server) continue;
+    asked.push_back(&detail);
+    signals.push_back({.confidence = detail.blended.confidence, .scope = detail.blended.scope});
+  }
+  const Router router(options_.router, task.info ? task.info->policy : Policy{});
+  const auto decisions = router.decide_all(signals);
+  std::vector<std::uint8_t> server;
+  std::vector<std::uint8_t> blended;
+  std::vector<std::uint8_t> mixed;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const bool escalated = decisions[i].side == Side::Server;
+    asked[i]->side = decisions[i].side;
+    server.push_back(asked[i]->server->right);
+    blended.push_back(asked[i]->blended.right);
+    mixed.push_back(escalated ? server.back() : blended.back());
+    result_.server_share += escalated ? 1.0 / static_cast<double>(asked.size()) : 0.0;
+  }
+  result_.server = accuracy(server);
+  result_.blended_on_sample = accuracy(blended);
+  result_.mix = accuracy(mixed);
+}
+
+Evaluation Evaluator::run(const OpenTask& task, Remote* remote) {
+  check();
+  result_.n = questions_.size();
+  for (const Example& question : questions_) {
+    result_.details.push_back({.id = question.id,
+                               .answer = question.answer,
+                               .base = {},
+                               .blended = {},
+                               .server = {},
+                               .side = {}});
+  }
+  OpenTask base = open_task("base");
+  base.prompt = task.prompt;
+  double seconds = run_device(base, "base", &QuestionDetail::base);
+  if (task.file.empty()) {
+    for (QuestionDetail& detail : result_.details) detail.blended = detail.base;
+  } else {
+    seconds = run_device(task, "blended", &QuestionDetail::blended);
+  }
+  result_.questions_per_second = static_cast<double>(result_.n) / std::max(seconds, 1e-9);
+  std::vector<std::uint8_t> right_base;
+  std::vector<std::uint8_t> right_blended;
+  for (const QuestionDetail& detail : result_.details) {
+    right_base.push_back(detail.base.right);
+    right_blended.push_back(detail.blended.right);
+  }
+  result_.base = accuracy(right_base);
+  result_.blended = accuracy(right_blended);
+  if (remote != nullptr) {
+    run_server(*remote);
+    mix(task);
+  }
+  return std::move(result_);
+}
+
+}  // namespace
+
+Evaluation evaluate(const Model& model, Engine& engine, const OpenTask& task,
+                    std::span<const Example> questions, Remote* remote,
+                    const EvaluateOptions& options, const OnProgress& on_progress) {
+  return Evaluator(model, engine, questions, options, on_progress).run(task, remote);
+}
+
+}  // namespace crayon

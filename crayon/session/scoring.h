@@ -1,0 +1,43 @@
+// Many examples through one engine: rendered, embedded, scored, with progress and Ctrl-C.
+//   score of a choice = mean log-prob of its tokens
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "crayon/engine/engine.h"
+#include "crayon/prompt/example.h"
+#include "crayon/prompt/prompt.h"
+
+namespace crayon {
+
+/// How far a step of a longer job is.
+struct StepProgress {
+  std::string step;  ///< "embed", "score base", "refine 3 of 10"
+  std::size_t done = 0;
+  std::size_t total = 0;
+};
+using OnProgress = std::function<void(const StepProgress&)>;
+
+/// The model's own chat template as a function; borrows the model.
+[[nodiscard]] ChatTemplate chat_template_of(const Model& model);
+
+/// @throws Error Unsupported  an example is a chat and the model has no template
+[[nodiscard]] std::vector<RenderedPrompt> render_all(const Model& model, const PromptFormat& format,
+                                                     std::span<const Example> examples);
+
+/// @return scores, one a choice
+[[nodiscard]] std::vector<float> mean_log_probs(const ScoreResult& result);
+
+/// Scores each prompt with the adapter that is set. @param step  its name in the progress
+/// @return  for each prompt its scores, one a choice; none for a prompt without choices
+/// @throws Interrupted  on Ctrl-C, between two prompts
+[[nodiscard]] std::vector<std::vector<float>> score_all(Engine& engine,
+                                                        std::span<const RenderedPrompt> prompts,
+                                                        const std::string& step,
+                                                        const OnProgress& on_progress = {});
+
+}  // namespace crayon

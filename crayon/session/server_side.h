@@ -1,0 +1,31 @@
+// The server's side of one request: how a question is put to the larger LLM and its answer read.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crayon/prompt/example.h"
+#include "crayon/remote/remote.h"
+
+namespace crayon {
+
+struct ServerAnswer {
+  std::string text;           ///< The chosen choice's text, or the free answer.
+  std::optional<int> choice;  ///< None when the reply could not be read, or without choices.
+  int prompt_tokens = 0;
+  int completion_tokens = 0;
+};
+
+/// Asks for the letter of a choice (temperature 0, at most 16 tokens) and reads the reply.
+/// @throws Error InvalidArgument  more than 26 choices, or the server refuses; Unavailable
+[[nodiscard]] ServerAnswer ask_choice(Remote& remote, const Example& question);
+
+/// Asks in free words. @param on_text  gets the answer as it comes; may be empty
+[[nodiscard]] ServerAnswer ask_text(Remote& remote, const Example& question, int max_tokens,
+                                    const OnText& on_text = {});
+
+/// The messages of a chat that stand before its answer; a prompt becomes one of the user.
+[[nodiscard]] std::vector<ChatMessage> chat_of(const Example& question);
+
+}  // namespace crayon
