@@ -2,9 +2,10 @@
 #pragma once
 
 #include <functional>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "crayon/http/client.h"
@@ -13,10 +14,10 @@
 namespace crayon {
 
 struct RemoteOptions {
-  std::string url;    ///< Base URL with or without /v1.
-  std::string model;  ///< "" asks the server for its first model.
-  std::string key;    ///< Bearer token; never logged, never in a message.
-  HttpTimeouts timeouts;
+  std::string url{};    ///< Base URL; "/v1" is added unless its path has a version already.
+  std::string model{};  ///< "" asks the server for its first model.
+  std::string key{};    ///< Bearer token; never logged, never in a message.
+  HttpTimeouts timeouts{};
 };
 
 struct ChatOptions {
@@ -26,42 +27,55 @@ struct ChatOptions {
 };
 
 struct RemoteToken {
-  std::string text;
+  std::string text{};
   double log_prob = 0;
-  std::vector<std::pair<std::string, double>> top;
+  std::vector<std::pair<std::string, double>> top{};  ///< As the server orders them.
 };
 
 struct RemoteAnswer {
-  std::string text;
-  std::string model;
-  std::string finish_reason;
-  std::vector<RemoteToken> tokens;  ///< Where the server gives log-probs.
-  int prompt_tokens = 0;
+  std::string text{};
+  std::string model{};
+  std::string finish_reason{};        ///< As the server says ("stop", "length"), or "cancelled".
+  std::vector<RemoteToken> tokens{};  ///< Where the server gives log-probs.
+  int prompt_tokens = 0;              ///< 0 where the server does not say.
   int completion_tokens = 0;
 };
 
 /// A piece of the answer as it comes; false cancels.
 using OnText = std::function<bool(std::string_view)>;
 
+/// Safe to use from several threads.
 class Remote {
  public:
+  /// @throws Error InvalidArgument, Unsupported  the URL, as HttpClient
   explicit Remote(RemoteOptions options);
 
   /// Chat completion; streamed when `on_text` is given (an answer that breaks off throws).
   /// @throws Error Unavailable  down, slow, 429, 5xx, broken stream, wrong key (401, 403: says so);
-  ///         InvalidArgument  the server refuses the request (400, 422), its message quoted;
+  ///         InvalidArgument  the server refuses the request (400, 413, 422), its message quoted;
+  ///         NotFound  404: no such model or path;
   ///         CorruptFile  an answer that is not the API's, with what was found
   [[nodiscard]] RemoteAnswer chat(const std::vector<ChatMessage>& messages,
                                   const ChatOptions& options, const OnText& on_text = {});
   /// Plain completion of a prompt (/v1/completions).
   [[nodiscard]] RemoteAnswer complete(const std::string& prompt, const ChatOptions& options,
                                       const OnText& on_text = {});
+  /// The names of the server's models, in its order.
   [[nodiscard]] std::vector<std::string> models();
   [[nodiscard]] const RemoteOptions& options() const { return options_; }
 
  private:
+  struct FirstModel;
+
+  [[nodiscard]] std::string model();
+  [[nodiscard]] HttpRequest request(const std::string& method, const std::string& path,
+                                    std::string body = {}) const;
+  [[nodiscard]] RemoteAnswer ask(const std::string& path, const std::string& body,
+                                 const OnText& on_text);
+
   RemoteOptions options_;
   HttpClient http_;
+  std::shared_ptr<FirstModel> first_model_;  ///< Shared by copies: asked for once.
 };
 
 }  // namespace crayon

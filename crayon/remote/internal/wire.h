@@ -1,0 +1,49 @@
+// The JSON of the OpenAI-compatible API as a client reads and writes it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "crayon/remote/remote.h"
+
+namespace crayon::wire {
+
+/// What the body of a request holds.
+struct Ask {
+  std::string model;
+  const std::vector<ChatMessage>* messages = nullptr;  ///< Of a chat; else `prompt` is used.
+  std::string prompt;
+  ChatOptions options;
+  bool stream = false;
+};
+[[nodiscard]] std::string request_body(const Ask& ask);
+
+/// Reads a whole answer. @throws Error CorruptFile  with `origin` and what was found
+[[nodiscard]] RemoteAnswer parse_answer(std::string_view body, const std::string& origin);
+
+/// Reads the names in the answer of /v1/models. @throws Error CorruptFile
+[[nodiscard]] std::vector<std::string> parse_models(std::string_view body,
+                                                    const std::string& origin);
+
+/// The message in an error body, at most 300 characters on one line; "" when there is none.
+[[nodiscard]] std::string error_message(std::string_view body);
+
+/// Puts a streamed answer together.
+class StreamReader {
+ public:
+  explicit StreamReader(std::string origin) : origin_(std::move(origin)) {}
+
+  /// Takes one event's data and returns the text that it adds.
+  /// @throws Error Unavailable  an error event; CorruptFile  not the API's
+  std::string take(std::string_view data);
+  [[nodiscard]] bool done() const { return done_; }  ///< [DONE] came.
+  [[nodiscard]] RemoteAnswer& answer() { return answer_; }
+
+ private:
+  std::string origin_;
+  RemoteAnswer answer_;
+  bool done_ = false;
+};
+
+}  // namespace crayon::wire

@@ -1,0 +1,247 @@
+#include "crayon/remote/remote.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "crayon/base/error.h"
+#include "crayon/http/server.h"
+
+namespace crayon {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using testing::Property;
+using testing::Throws;
+
+constexpr const char* kKey = "sk-very-secret";
+
+auto fails(ErrorCode code, const std::string& part) {
+  return Throws<Error>(AllOf(Property(&Error::code, code), Property(&Error::what, HasSubstr(part)),
+                             Property(&Error::what, HasSubstr("http://127.0.0.1:")),
+                             Property(&Error::what, Not(HasSubstr(kKey)))));
+}
+
+ServerResponse json(int status, const std::string& body) {
+  return {.status = status, .body = body};
+}
+
+ServerResponse events(std::vector<std::string> data) {
+  ServerResponse response;
+  response.stream = [data = std::move(data)](const SendEvent& send) {
+    for (const auto& event : data) send(event);
+  };
+  return response;
+}
+
+std::string delta(const std::string& text, const std::string& finish = "null") {
+  return R"({"model":"m","choices":[{"delta":{"content":")" + text + R"("},"finish_reason":)" +
+         finish + "}]}";
+}
+
+// A server that answers each route with what the test sets.
+class RemoteTest : public testing::Test {
+ protected:
+  RemoteTest() {
+    server.route("POST", "/v1/chat/completions",
+                 [this](const ServerRequest& r) { return answer(r); });
+    server.route("POST", "/v1/completions", [this](const ServerRequest& r) { return answer(r); });
+    server.route("GET", "/v1/models", [this](const ServerRequest&) {
+      ++models_asked;
+      return json(200, models);
+    });
+    server.start();
+  }
+  Remote remote(const std::string& model = "m", const std::string& suffix = "") {
+    return Remote({server.url() + suffix, model, kKey, {2000ms, 2000ms, 5000ms}});
+  }
+  RemoteAnswer chat(const OnText& on_text = {}) {
+    return remote().chat({{"user", "question"}}, {}, on_text);
+  }
+  RemoteAnswer stream(std::vector<std::string> data) {
+    answer = [data](const ServerRequest&) { return events(data); };
+    return chat([this](std::string_view piece) {
+      pieces.emplace_back(piece);
+      return true;
+    });
+  }
+
+  std::function<ServerResponse(const ServerRequest&)> answer = [](const ServerRequest&) {
+    return json(200, R"({"model":"m","choices":[{"message":{"content":"yes"},"text":"plain"}]})");
+  };
+  std::string models = R"({"data":[{"id":"first"},{"id":"second"}]})";
+  std::atomic<int> models_asked = 0;
+  std::vector<std::string> pieces;
+  HttpServer server{HttpServerOptions{}};
+};
+
+TEST_F(RemoteTest, SendsTheKeyAndReadsTheAnswer) {
+  std::string key, body;
+  answer = [&](const ServerRequest& request) {
+    key = request.headers.at("authorization");
+    body = request.body;
+    return json(200, R"({"choices":[{"message":{"content":"yes"},"finish_reason":"stop"}]})");
+  };
+  EXPECT_EQ(chat().text, "yes");
+  EXPECT_EQ(key, std::string("Bearer ") + kKey);
+  EXPECT_THAT(body, AllOf(HasSubstr("question"), HasSubstr(R"("stream":false)")));
+}
+
+TEST_F(RemoteTest, TakesAUrlWithAndWithoutVersion) {
+  for (const std::string suffix : {"", "/", "/v1", "/v1/"}) {
+    EXPECT_EQ(remote("m", suffix).chat({{"user", "q"}}, {}).text, "yes") << suffix;
+  }
+}
+
+TEST_F(RemoteTest, CompletesAPlainPrompt) {
+  answer = [](const ServerRequest& request) {
+    return json(200, R"({"choices":[{"text":")" + request.path + R"("}]})");
+  };
+  EXPECT_EQ(remote().complete("p", {}).text, "/v1/completions");
+}
+
+TEST_F(RemoteTest, AsksForTheFirstModelOnceWhenNoneIsNamed) {
+  std::string body;
+  answer = [&](const ServerRequest& request) {
+    body = request.body;
+    return json(200, R"({"choices":[{"text":""}]})");
+  };
+  Remote nameless = remote("");
+  EXPECT_THAT(nameless.models(), ElementsAre("first", "second"));
+  models_asked = 0;
+  (void)nameless.complete("p", {});
+  (void)nameless.complete("p", {});
+  EXPECT_THAT(body, HasSubstr(R"("model":"first")"));
+  EXPECT_EQ(models_asked, 1);
+}
+
+TEST_F(RemoteTest, SaysThatAServerHasNoModels) {
+  models = R"({"data":[]})";
+  EXPECT_THAT([&] { (void)remote("").complete("p", {}); },
+              fails(ErrorCode::NotFound, "lists no model"));
+  models = R"({"data":7})";
+  EXPECT_THAT([&] { (void)remote("").models(); }, fails(ErrorCode::CorruptFile, "'data'"));
+}
+
+TEST_F(RemoteTest, StreamsPiecesAsTheyCome) {
+  const auto whole =
+      stream({R"({"choices":[{"delta":{"role":"assistant"}}]})", delta("a"), delta("b\\n"),
+              delta("", R"("stop")"),
+              R"({"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2}})", "[DONE]"});
+  EXPECT_THAT(pieces, ElementsAre("a", "b\n"));
+  EXPECT_EQ(whole.text, "ab\n");
+  EXPECT_EQ(whole.finish_reason, "stop");
+  EXPECT_EQ(whole.prompt_tokens, 5);
+  EXPECT_EQ(whole.completion_tokens, 2);
+}
+
+TEST_F(RemoteTest, CallsAStreamBrokenThatEndsWithoutDoneAndReason) {
+  EXPECT_THAT([&] { stream({delta("abc")}); },
+              fails(ErrorCode::Unavailable, "broke off after 3 bytes"));
+  EXPECT_THAT([&] { stream({}); }, fails(ErrorCode::Unavailable, "broke off after 0 bytes"));
+  EXPECT_EQ(stream({delta("abc", R"("length")")}).finish_reason, "length");
+  EXPECT_EQ(stream({delta("abc"), "[DONE]"}).text, "abc");
+}
+
+TEST_F(RemoteTest, ThrowsAnErrorEventInsideAStream) {
+  EXPECT_THAT(
+      [&] {
+        stream({delta("a"), R"({"error":{"message":"out of memory"}})"});
+      },
+      fails(ErrorCode::Unavailable, "out of memory"));
+  EXPECT_THAT([&] { stream({delta("a"), "not json"}); }, fails(ErrorCode::CorruptFile, "8 bytes"));
+}
+
+TEST_F(RemoteTest, CancelsWhenTheCallerSaysSo) {
+  std::atomic<bool> noticed = false;
+  answer = [&](const ServerRequest&) {
+    ServerResponse response;
+    response.stream = [&](const SendEvent& send) {
+      while (send(delta("a"))) std::this_thread::yield();
+      noticed = true;
+    };
+    return response;
+  };
+  const auto answered = chat([](std::string_view) { return false; });
+  EXPECT_EQ(answered.finish_reason, "cancelled");
+  EXPECT_EQ(answered.text, "a");
+  server.stop();
+  EXPECT_TRUE(noticed) << "the server must see that the connection is closed";
+}
+
+TEST_F(RemoteTest, PassesOnWhatTheCallerThrowsAlsoAfterTheLastPiece) {
+  answer = [](const ServerRequest&) { return events({delta("a", R"("stop")"), "[DONE]"}); };
+  EXPECT_THAT(
+      [&] { chat([](std::string_view) -> bool { throw Error(ErrorCode::Unavailable, "mine"); }); },
+      Throws<Error>(Property(&Error::what, HasSubstr("mine"))));
+}
+
+TEST_F(RemoteTest, TellsApartWhyTheServerRefuses) {
+  const std::vector<std::tuple<int, ErrorCode, std::string>> cases = {
+      {400, ErrorCode::InvalidArgument, "refuses the request (status 400, it says: because)"},
+      {422, ErrorCode::InvalidArgument, "because"},
+      {401, ErrorCode::Unavailable, "refuses the key"},
+      {403, ErrorCode::Unavailable, "refuses the key"},
+      {404, ErrorCode::NotFound, "no such model or path"},
+      {429, ErrorCode::Unavailable, "too many requests"},
+      {500, ErrorCode::Unavailable, "the server failed; try later (status 500"},
+      {503, ErrorCode::Unavailable, "because"}};
+  for (const auto& [status, code, part] : cases) {
+    answer = [status = status](const ServerRequest&) {
+      return json(status, R"({"error":{"message":"because"}})");
+    };
+    EXPECT_THAT([&] { (void)chat(); }, fails(code, part)) << status;
+    EXPECT_THAT([&] { (void)chat([](std::string_view) { return true; }); }, fails(code, part))
+        << status;
+  }
+}
+
+TEST_F(RemoteTest, DoesNotFollowARedirectWithTheKey) {
+  answer = [](const ServerRequest&) {
+    return ServerResponse{.status = 307, .headers = {{"Location", "http://evil.example/"}}};
+  };
+  EXPECT_THAT([&] { (void)chat(); }, fails(ErrorCode::Unavailable, "http://evil.example/"));
+}
+
+TEST_F(RemoteTest, GivesUpOnASlowServer) {
+  answer = [](const ServerRequest& request) {
+    while (!request.disconnected()) std::this_thread::yield();
+    return json(200, "{}");
+  };
+  Remote slow({server.url(), "m", kKey, {2000ms, 100ms, 5000ms}});
+  EXPECT_THAT(
+      [&] {
+        (void)slow.chat({{"user", "q"}}, {});
+      },
+      fails(ErrorCode::Unavailable, "sent nothing for 100 ms"));
+}
+
+TEST_F(RemoteTest, SaysThatTheServerIsDown) {
+  Remote down = remote();
+  server.stop();
+  EXPECT_THAT(
+      [&] {
+        (void)down.chat({{"user", "q"}}, {});
+      },
+      fails(ErrorCode::Unavailable, "refused the connection"));
+}
+
+TEST_F(RemoteTest, RefusesAnAnswerThatIsNotJson) {
+  answer = [](const ServerRequest&) { return json(200, "<html>hello</html>"); };
+  EXPECT_THAT([&] { (void)chat(); }, fails(ErrorCode::CorruptFile, "not a JSON object"));
+  EXPECT_THAT([&] { (void)chat([](std::string_view) { return true; }); },
+              fails(ErrorCode::Unavailable, "broke off"));
+}
+
+TEST_F(RemoteTest, NeverShowsAKeyWithALineEnd) {
+  Remote bad({server.url(), "m", std::string(kKey) + "\n", {}});
+  EXPECT_THAT([&] { (void)bad.models(); }, fails(ErrorCode::InvalidArgument, "Authorization"));
+}
+
+}  // namespace
+}  // namespace crayon
