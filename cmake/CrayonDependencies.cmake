@@ -13,7 +13,11 @@ pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
 find_path(HTTPLIB_INCLUDE_DIR httplib.h REQUIRED)
 find_library(HTTPLIB_LIBRARY cpp-httplib REQUIRED)
-find_package(llama REQUIRED)
+find_package(llama QUIET)
+if(NOT llama_FOUND)
+  message(FATAL_ERROR "llama.cpp was not found; script/setup builds the pinned one and script/build finds it, "
+                      "or name your own with CMAKE_PREFIX_PATH or llama_DIR")
+endif()
 
 set(CRAYON_WITH_TRAINER OFF)
 if(NOT CRAYON_TRAINER STREQUAL "OFF" AND CRAYON_SANITIZE STREQUAL "")
