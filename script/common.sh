@@ -24,6 +24,7 @@ llama_prefix() {
     "${CXX:-c++}" -dumpfullversion -dumpmachine
     llama_value sha256
     llama_value options
+    llama_value flags
   } | sha256sum | cut -c1-12)
   printf '%s/llama.cpp/%s-%s\n' "$cache" "$(llama_value version)" "$key"
 }
