@@ -7,6 +7,25 @@ function(crayon_require_lower part)
   endforeach()
 endfunction()
 
+# The libraries of these parts stay inside the programs; all others are installed, as the public parts
+# stand on them. Headers are installed for the parts that programs of others may use, and for what
+# those headers themselves include.
+set(CRAYON_PROGRAM_PARTS server hub bench trainer cli testing)
+set(CRAYON_HEADER_PARTS base adapter http stats prompt formats gate router remote pool engine session)
+
+function(crayon_install part)
+  if(part IN_LIST CRAYON_PROGRAM_PARTS)
+    return()
+  endif()
+  set_target_properties(crayon_${part} PROPERTIES EXPORT_NAME ${part})
+  target_include_directories(crayon_${part} PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  install(TARGETS crayon_${part} EXPORT crayonTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  if(part IN_LIST CRAYON_HEADER_PARTS)
+    install(DIRECTORY ./ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/crayon/${part}
+            FILES_MATCHING PATTERN "*.h" PATTERN internal EXCLUDE)
+  endif()
+endfunction()
+
 # crayon_library(<part> SOURCES a.cpp ... PUBLIC deps that our headers name PRIVATE deps of .cpp files)
 function(crayon_library part)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;PUBLIC;PRIVATE")
@@ -18,6 +37,7 @@ function(crayon_library part)
   target_include_directories(crayon_${part} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
   target_link_libraries(crayon_${part} PUBLIC ${arg_PUBLIC}
                         PRIVATE ${arg_PRIVATE} $<BUILD_INTERFACE:crayon::warnings>)
+  crayon_install(${part})
 endfunction()
 
 # crayon_test(<part> SOURCES a_test.cpp ... DEPS further targets): one GoogleTest program a part.
