@@ -3,10 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "crayon/adapter/adapter.h"
+#include "crayon/adapter/blend.h"
 
 namespace crayon {
 
@@ -19,15 +20,21 @@ struct RandomAdapterOptions {
 };
 [[nodiscard]] Adapter random_adapter(const RandomAdapterOptions& options);
 
-/// A tiny random model that llama.cpp loads: F32, byte-level BPE vocabulary of `n_vocab` tokens.
+/// A tiny random model that llama.cpp loads: F32, chat template chatml, byte-level BPE vocabulary:
+/// ids 0 to 255 the bytes in GPT-2's order, then "Ġa" and the like, a few merges, and at the end
+/// <|endoftext|>, <|im_start|> and <|im_end|> (EOS). No BOS unless asked for.
 struct RandomModelOptions {
   std::string architecture = "llama";  ///< or "qwen2"
   int n_layers = 3, d_model = 64, n_heads = 4, n_kv_heads = 2, d_ff = 96, n_vocab = 320;
   int context = 256;
-  bool tied = true;   ///< No output.weight.
+  bool tied = true;  ///< No output.weight.
+  bool bos = false;  ///< Prompts begin with <|endoftext|>.
   std::uint64_t seed = 1;
 };
-void write_random_model(const std::filesystem::path& file, const RandomModelOptions& options = {});
+/// @param merged  adapters that are added to the weights: W + sum_i w_i scale_i B_i A_i, an oracle
+///                for adapters that are set at run time
+void write_random_model(const std::filesystem::path& file, const RandomModelOptions& options = {},
+                        std::span<const BlendPart> merged = {});
 
 /// An adapter for all seven matrices of the layers from `first_layer` up of such a model.
 [[nodiscard]] Adapter random_model_adapter(const RandomModelOptions& model, int first_layer,
