@@ -13,11 +13,11 @@ namespace crayon {
 
 struct ServeOptions {
   std::string host = "127.0.0.1";
-  int port = 8080;         ///< 0 picks a free one.
-  std::string key;         ///< Bearer token; required when host is not loopback.
-  std::string model_name;  ///< What clients call it: "crayon:my-task", or the base model's name.
-  std::filesystem::path adapter;  ///< LoRA file (a task) to answer with; "" is the base alone.
-  EngineOptions engine;
+  int port = 8080;           ///< 0 picks a free one.
+  std::string key{};         ///< Bearer token; required when host is not loopback.
+  std::string model_name{};  ///< What clients call it: "crayon:my-task", or the base model's name.
+  std::filesystem::path adapter{};  ///< LoRA file (a task) to answer with; "" is the base alone.
+  EngineOptions engine{};
   std::size_t queue = 64;  ///< Requests that may wait; more are answered 503.
 };
 
