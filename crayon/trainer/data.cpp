@@ -114,14 +114,9 @@ class Loader {
 
   /// Nothing when all choices together are longer than `longest` tokens, or a choice has none.
   std::optional<TrainItem> tokenize(const Example& example, std::size_t longest) {
-    const bool chat =
-        config_.prompt.style == PromptStyle::Chat || example.kind == ExampleKind::Messages;
-    const auto text_tokens = [&](std::string_view text) {
-      return model_.tokenize(text, true, chat);
-    };
     const RenderedPrompt prompt = render_item(config_, model_, example);
     TrainItem item;
-    item.tokens = tokenize_choices(prompt, text_tokens, 1 << 20);
+    item.tokens = tokenize_choices(prompt, prompt_tokenizer(model_), 1 << 20);
     std::size_t length = item.tokens.prefix.size();
     for (const auto& branch : item.tokens.branches) length += branch.size();
     if (length > longest) return std::nullopt;

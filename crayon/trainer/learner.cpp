@@ -64,7 +64,7 @@ AdamW make_optimizer(const TrainLoopConfig& train, const WideLora& lora,
   std::vector<torch::optim::OptimizerParamGroup> groups;
   groups.emplace_back(factors, options(train.learning_rate, train.weight_decay));
   groups.emplace_back(std::vector<torch::Tensor>{keys}, options(train.key_learning_rate, 0));
-  return {groups, AdamWOptions(train.learning_rate)};
+  return AdamW(groups, AdamWOptions(train.learning_rate));
 }
 
 void set_rate(AdamW& optimizer, std::size_t group, double rate) {

@@ -1,0 +1,119 @@
+// The program `crayon-trainer`, which `crayon train` starts: alone with libtorch, whose loading
+// nothing else has to pay. Results go to standard output, everything else to standard error.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "crayon/base/error.h"
+#include "crayon/base/interrupt.h"
+#include "crayon/trainer/train.h"
+
+namespace crayon {
+namespace {
+
+constexpr int kInterrupted = 130;
+constexpr int kOurBug = 1;
+
+struct TrainerArgs {
+  std::filesystem::path config;
+  TrainRunOptions run;
+  bool json = false;
+};
+
+void add_options(CLI::App& app, TrainerArgs& args) {
+  app.add_option("--config", args.config, "TOML file that says what to train")->required();
+  auto* resume = app.add_flag("--resume", args.run.resume, "Go on from the newest checkpoint");
+  auto* restart =
+      app.add_flag("--restart", args.run.restart, "Throw checkpoints away and begin anew");
+  resume->excludes(restart);
+  app.add_flag("--export", args.run.export_only, "Write the pool from the newest checkpoint")
+      ->excludes(restart);
+  app.add_option("--slice-minutes", args.run.slice_minutes,
+                 "Stop with a checkpoint after so many minutes; 0: as the config says")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--threads", args.run.threads, "Threads; 0: as the config says")
+      ->check(CLI::Range(0, 4096));
+  app.add_flag("--json", args.json, "Print one JSON object instead of text");
+}
+
+nlohmann::ordered_json to_json(const TrainReport& report) {
+  auto validation = nlohmann::ordered_json::array();
+  for (const TrainValidation& v : report.validation) {
+    validation.push_back(
+        {{"set", v.set},
+         {"n", v.n},
+         {"base", {{"accuracy", v.base}, {"standard_error", v.base_error}}},
+         {"even", {{"accuracy", v.even}, {"standard_error", v.even_error}}},
+         {"tilted", {{"accuracy", v.tilted}, {"standard_error", v.tilted_error}}}});
+  }
+  return {{"finished", report.finished},
+          {"pool", report.finished ? report.folder.string() : ""},
+          {"steps", report.steps},
+          {"samples", report.samples},
+          {"minutes", report.minutes},
+          {"samples_per_second", report.samples_per_second},
+          {"number_type", report.number_type},
+          {"validation", validation}};
+}
+
+void run_trainer(const TrainerArgs& args, std::ostream& out, std::ostream& notes) {
+  const TrainReport report = train_pool(load_train_config(args.config), args.run, notes);
+  if (args.json) {
+    out << to_json(report).dump() << '\n';
+  } else if (report.finished) {
+    out << fmt::format("{}: {} samples in {:.0f} minutes, {}\n", report.folder.string(),
+                       report.samples, report.minutes, report.number_type);
+  } else {
+    out << report.note << '\n';
+  }
+}
+
+int parse_and_run(CLI::App& app, TrainerArgs& args, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {  // --help and --version
+    return app.exit(success, std::cout, std::cerr);
+  } catch (const CLI::ParseError& error) {
+    std::cerr << "crayon-trainer: " << error.what() << " (see `crayon-trainer --help`)\n";
+    return info(ErrorCode::InvalidArgument).exit_status;
+  }
+  run_trainer(args, std::cout, std::cerr);
+  return 0;
+}
+
+/// The first line: libtorch's messages bring a stack trace behind it.
+std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+int run_program(int argc, char** argv) {
+  handle_interrupts();
+  try {
+    CLI::App app("Train a pool of LoRA adapters and its gate", "crayon-trainer");
+    TrainerArgs args;
+    add_options(app, args);
+    return parse_and_run(app, args, argc, argv);
+  } catch (const Error& error) {
+    std::cerr << "crayon-trainer: " << error.what() << '\n';
+    return info(error.code()).exit_status;
+  } catch (const Interrupted&) {
+    std::cerr << "crayon-trainer: interrupted; go on with --resume\n";
+    return kInterrupted;
+  } catch (const std::bad_alloc&) {
+    std::cerr << "crayon-trainer: out of memory; lower [train] batch_tokens or cache_gib\n";
+    return info(ErrorCode::Unavailable).exit_status;
+  } catch (const std::exception& error) {
+    std::cerr << "crayon-trainer: this is a bug in crayon: " << first_line(error.what()) << '\n';
+    return kOurBug;
+  }
+}
+
+}  // namespace
+}  // namespace crayon
+
+int main(int argc, char** argv) { return crayon::run_program(argc, argv); }
