@@ -148,6 +148,12 @@ TEST(Requests, RefuseWhatCompletionsDoNotDo) {
   }
 }
 
+TEST(Requests, RefuseEndlessNestingWithoutOverflowingTheStack) {
+  const std::string deep(1'000'000, '[');
+  EXPECT_THROW((void)parse_chat(deep), Error);
+  EXPECT_THROW((void)parse_chat(deep + std::string(deep.size(), ']')), Error);
+}
+
 TEST(Requests, NeverRepeatTheUsersTextInAMessage) {
   for (const std::string body :
        {R"({"messages":"private"})", R"({"messages":[{"role":"private"}]})", R"("private")",
