@@ -20,7 +20,7 @@ llama_value() { sed -n "s/^$1=//p" "$root/third_party/llama.cpp/VERSION"; }
 llama_prefix() {
   local key
   key=$({
-    grep -m1 -E '^(flags|Features)' /proc/cpuinfo || uname -m
+    grep -m1 -E '^(flags|Features)' /proc/cpuinfo 2>/dev/null || uname -m
     "${CXX:-c++}" -dumpfullversion -dumpmachine
     llama_value sha256
     llama_value options

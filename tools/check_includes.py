@@ -37,7 +37,7 @@ KEYWORDS = {"SOURCES", "PUBLIC", "PRIVATE", "DEPS", "LABEL", "TIMEOUT"}
 
 
 class Part:
-    """What a part's CMakeLists.txt declares: names of other parts."""
+    """What a part's CMakeLists.txt and *.cmake files declare: names of other parts."""
 
     def __init__(self, cmake):
         text = re.sub(r"#[^\n]*", "", cmake)
@@ -76,7 +76,8 @@ def passed_on(parts, names):
 
 
 def is_test(path):
-    return path.stem.endswith(("_test", "_benchmark")) or path.parts[0] in ("tests", "examples")
+    return (path.stem.endswith(("_test", "_benchmark")) or path.parts[0] in ("tests", "examples")
+            or path.parts[:2] == ("crayon", "testing"))
 
 
 def allowed_parts(parts, path):
@@ -129,6 +130,8 @@ def check_line(path, line, allowed):
     mark, header = found.groups()
     if header.startswith("crayon/") and header.count("/") >= 2:
         return check_own(path, header, allowed)
+    if header.startswith("tests/") and is_test(path):
+        return None
     if mark == '"' and not header.startswith(tuple(OWNERS)):
         return f'"{header}" is no path from the root; write crayon/PART/FILE.h'
     return check_foreign(path, header)
@@ -146,7 +149,8 @@ def check_file(root, path, parts):
 
 
 def check_tree(root):
-    parts = {cmake.parent.name: Part(cmake.read_text())
+    parts = {cmake.parent.name: Part("\n".join(file.read_text() for file in
+                                              [cmake, *cmake.parent.glob("*.cmake")]))
              for cmake in (root / "crayon").glob("*/CMakeLists.txt")}
     for top in ("crayon", "tests", "examples"):
         for file in sorted((root / top).rglob("*")):
