@@ -16,7 +16,7 @@ enum class PromptStyle { Plain, Chat };
 struct PromptFormat {
   int version = 1;
   PromptStyle style = PromptStyle::Plain;
-  std::string system;  ///< System text; used in style Chat only.
+  std::string system = {};  ///< System text; used in style Chat only.
   /// Texts with the places {context} and {question}; the first for examples with a context.
   std::string with_context = "{context}\nQuestion: {question}\nAnswer:";
   std::string without_context = "Question: {question}\nAnswer:";
