@@ -39,7 +39,8 @@ struct Whitening {
 /// @param h  [n, d], n at least 2;  @param m  at most d; eps = 1e-3 times the largest lambda
 [[nodiscard]] Whitening fit_whitening(const Matrix& h, std::size_t m);
 
-/// @param h  d numbers @return m numbers of norm 1 @throws Error InvalidArgument  wrong size
+/// @param h  d numbers @return m numbers of norm 1; zeros when h is the mean itself
+/// @throws Error InvalidArgument  wrong size, or numbers that are not finite
 [[nodiscard]] std::vector<float> whiten(const Whitening& whitening, std::span<const float> h);
 /// The same for each row: [n, d] to [n, m].
 [[nodiscard]] Matrix whiten(const Whitening& whitening, const Matrix& h);
@@ -75,7 +76,7 @@ struct TaskWeights {
 /// Familiarity is min(1, 2 * mean conformal p-value) against gate.reference.
 [[nodiscard]] TaskWeights task_weights(const Gate& gate, const Matrix& z);
 
-/// Spherical k-means of rows of norm 1 (k-means++ start): N keys of norm 1.
+/// Spherical k-means of rows of norm 1 (the best of eight k-means++ starts): N keys of norm 1.
 /// @throws Error InvalidArgument  fewer rows than N
 [[nodiscard]] Matrix spherical_kmeans(const Matrix& z, std::size_t n_keys, std::uint64_t seed);
 

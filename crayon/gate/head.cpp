@@ -1,6 +1,7 @@
 #include "crayon/gate/head.h"
 
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <set>
 

@@ -8,6 +8,7 @@ namespace crayon {
 namespace {
 
 constexpr int kMaxRounds = 100;
+constexpr int kStarts = 8;  // one start alone often puts two keys into one cluster
 
 void set_row(Matrix& to, std::size_t r, std::span<const float> from) {
   std::copy(from.begin(), from.end(), to.row(r).begin());
@@ -83,6 +84,25 @@ void move_keys(const Matrix& z, Assignment& assignment, Matrix& keys) {
   }
 }
 
+/// Keys from one start, and the sum of the rows' cosines to their keys.
+struct Solution {
+  Matrix keys;
+  double cosine = 0;
+};
+Solution solve(const Matrix& z, std::size_t n_keys, Rng& rng) {
+  Matrix keys = first_keys(z, n_keys, rng);
+  Assignment assignment = assign(z, keys);
+  for (int round = 0; round < kMaxRounds; ++round) {
+    const auto before = assignment.key;
+    move_keys(z, assignment, keys);
+    assignment = assign(z, keys);
+    if (assignment.key == before) break;
+  }
+  double sum = 0;
+  for (const double cosine : assignment.cosine) sum += cosine;
+  return {std::move(keys), sum};
+}
+
 }  // namespace
 
 Matrix spherical_kmeans(const Matrix& z, std::size_t n_keys, std::uint64_t seed) {
@@ -93,15 +113,12 @@ Matrix spherical_kmeans(const Matrix& z, std::size_t n_keys, std::uint64_t seed)
                                 "give more examples or ask for fewer adapters",
                                 z.rows, n_keys));
   Rng rng(seed, "k-means");
-  Matrix keys = first_keys(z, n_keys, rng);
-  Assignment assignment = assign(z, keys);
-  for (int round = 0; round < kMaxRounds; ++round) {
-    const auto before = assignment.key;
-    move_keys(z, assignment, keys);
-    assignment = assign(z, keys);
-    if (assignment.key == before) break;
+  Solution best = solve(z, n_keys, rng);
+  for (int start = 1; start < kStarts; ++start) {
+    Solution next = solve(z, n_keys, rng);
+    if (next.cosine > best.cosine) best = std::move(next);
   }
-  return keys;
+  return best.keys;
 }
 
 }  // namespace crayon

@@ -1,4 +1,5 @@
 #include <Eigen/Eigenvalues>
+#include <functional>
 
 #include "crayon/gate/gate.h"
 #include "crayon/gate/internal/vectors.h"

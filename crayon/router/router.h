@@ -60,8 +60,8 @@ struct RouterOptions {
 };
 
 struct Signals {
-  double confidence = 1;        ///< P(right) on the device.
-  std::optional<double> scope;  ///< p-value; none when the task has no scope.
+  double confidence = 1;             ///< P(right) on the device.
+  std::optional<double> scope = {};  ///< p-value; none when the task has no scope.
 };
 
 struct Decision {
