@@ -19,10 +19,11 @@ function(crayon_install part)
   endif()
   set_target_properties(crayon_${part} PROPERTIES EXPORT_NAME ${part})
   target_include_directories(crayon_${part} PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-  install(TARGETS crayon_${part} EXPORT crayonTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(TARGETS crayon_${part} EXPORT crayonTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+          COMPONENT development)
   if(part IN_LIST CRAYON_HEADER_PARTS)
     install(DIRECTORY ./ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/crayon/${part}
-            FILES_MATCHING PATTERN "*.h" PATTERN internal EXCLUDE)
+            COMPONENT development FILES_MATCHING PATTERN "*.h" PATTERN internal EXCLUDE)
   endif()
 endfunction()
 

@@ -5,7 +5,7 @@ function(run)
 endfunction()
 
 file(REMOVE_RECURSE ${prefix} ${WORK}/user)
-run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} --component development)
 
 file(GLOB_RECURSE internal ${prefix}/include/*/internal/*)
 if(internal)
