@@ -50,9 +50,9 @@ struct GenerateOptions {
   float temperature = 0;  ///< 0: greedy.
   float top_p = 1;
   std::uint64_t seed = 0;
-  std::vector<std::string> stop;  ///< Texts that end the answer; not part of it.
-  int top_log_probs = 0;          ///< Alternatives to report a token, at most 20.
-  bool add_bos = true;            ///< false for text of a chat template that has its own.
+  std::vector<std::string> stop = {};  ///< Texts that end the answer; not part of it.
+  int top_log_probs = 0;               ///< Alternatives to report a token, at most 20.
+  bool add_bos = true;                 ///< false for text of a chat template that has its own.
 };
 struct TokenChoice {
   int id = 0;
@@ -135,8 +135,8 @@ class Model {
 
 struct ModelOptions {
   int gpu_layers = 0;  ///< Layers put on a GPU, where llama.cpp was built with one.
-  std::string
-      chat_template;      ///< Name of a template llama.cpp knows ("chatml"), or "" for the model's.
+  /// Name of a template that llama.cpp knows ("chatml"), or "" for the model's own.
+  std::string chat_template = {};
   bool with_hash = true;  ///< Compute the file's SHA-256 for base().
 };
 
