@@ -17,7 +17,6 @@ namespace crayon {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::Each;
 using ::testing::FloatNear;
 using ::testing::HasSubstr;
 using ::testing::Pointwise;
