@@ -1,9 +1,11 @@
 #include "crayon/trainer/internal/block_functions.h"
 
-#include <torch/torch.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 #include <memory>
+
+#include "crayon/trainer/internal/element_wise.h"
 
 namespace crayon {
 namespace {
@@ -14,22 +16,18 @@ using torch::autograd::Function;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
-// d/dx of y = r x w with r = (mean(x^2) + eps)^-1/2:  r (g w) - x r^3 mean(x g w).
 struct RmsNorm : Function<RmsNorm> {
   static Variable forward(AutogradContext* context, const Tensor& x, const Tensor& weight,
                           double eps, std::int64_t out) {
-    const Tensor rate = x.square().mean(1, true).add_(eps).rsqrt_();
+    const auto [y, rate] = rms_norm_forward(x, weight, eps, static_cast<torch::ScalarType>(out));
     context->save_for_backward({x, weight, rate});
-    return x.mul(rate).mul_(weight).to(static_cast<torch::ScalarType>(out));
+    return y;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto saved = context->get_saved_variables();
-    const Tensor &x = saved[0], &rate = saved[2];
-    Tensor g = grads[0].to(torch::kFloat) * saved[1];
-    const Tensor mean = g.mul(x).mean(1, true);
-    g.mul_(rate).sub_(x * (mean * rate.pow(3)));
-    return {g, Variable(), Variable(), Variable()};
+    return {rms_norm_backward(grads[0], saved[0], saved[1], saved[2]), Variable(), Variable(),
+            Variable()};
   }
 };
 
@@ -45,7 +43,7 @@ struct AdaptedLinear : Function<AdaptedLinear> {
     std::int64_t row = 0;
     for (std::size_t k = 0; k < b.size(); ++k) {
       Tensor part = y.narrow(1, row, b[k].size(0));
-      part.add_(at::linear(share(gained, k, rank), b[k]));
+      part.addmm_(share(gained, k, rank).contiguous(), b[k].t());
       row += b[k].size(0);
     }
     variable_list saved = {x, weight, a, gain, h, gained};
@@ -85,14 +83,11 @@ struct AdaptedLinear : Function<AdaptedLinear> {
 struct SwiGlu : Function<SwiGlu> {
   static Variable forward(AutogradContext* context, const Tensor& gate_up) {
     context->save_for_backward({gate_up});
-    const auto half = gate_up.chunk(2, 1);
-    return at::silu(half[0]).mul_(half[1]);
+    return swiglu_forward(gate_up);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
-    const auto half = context->get_saved_variables()[0].chunk(2, 1);
-    const Tensor gate_grad = at::silu_backward(grads[0] * half[1], half[0]);
-    return {at::cat({gate_grad, at::silu(half[0]).mul_(grads[0])}, 1)};
+    return {swiglu_backward(context->get_saved_variables()[0], grads[0])};
   }
 };
 
@@ -111,12 +106,14 @@ ItemViews item_views(const Tensor& rotated, const Tensor& values, const Attentio
           values.narrow(0, begin, length).transpose(0, 1)};
 }
 
+double score_scale(const AttentionPlan& plan) {
+  return 1.0 / std::sqrt(static_cast<double>(plan.width));
+}
+
 Tensor probabilities(const ItemViews& item, const Tensor& mask, const AttentionPlan& plan) {
   Tensor scores = at::bmm(item.q, item.k.transpose(1, 2));
-  scores.mul_(1.0 / std::sqrt(static_cast<double>(plan.width)));
-  const std::int64_t t = mask.size(0);
-  scores.view({plan.heads, t, t}).add_(mask);
-  return at::softmax(scores, -1);
+  masked_softmax_(scores, mask, score_scale(plan));
+  return scores;
 }
 
 // Lets a plan travel through the autograd context.
@@ -178,9 +175,8 @@ struct TreeAttention : Function<TreeAttention> {
   static ItemViews item_backward(const ItemViews& item, const Tensor& grad, const Tensor& mask,
                                  const AttentionPlan& plan) {
     const Tensor p = probabilities(item, mask, plan);
-    const Tensor p_grad = at::bmm(grad, item.v.transpose(1, 2));
-    Tensor score_grad = at::_softmax_backward_data(p_grad, p, -1, torch::kFloat);
-    score_grad.mul_(1.0 / std::sqrt(static_cast<double>(plan.width)));
+    Tensor score_grad = at::bmm(grad, item.v.transpose(1, 2));
+    softmax_backward_(score_grad, p, score_scale(plan));
     return {at::bmm(score_grad, item.k), at::bmm(score_grad.transpose(1, 2), item.q),
             at::bmm(p.transpose(1, 2), grad)};
   }
@@ -190,20 +186,20 @@ struct TreeAttention : Function<TreeAttention> {
 struct TargetLogProbs : Function<TargetLogProbs> {
   static Variable forward(AutogradContext* context, const Tensor& x, const Tensor& weight,
                           const Tensor& rows, const Tensor& targets) {
-    const Tensor logits = at::linear(x, weight).to(torch::kFloat);
-    const Tensor log_sums = logits.logsumexp(1, true);
+    const Tensor logits = at::linear(x, weight);
+    const Tensor log_sums = log_sum_exp(logits);
     context->save_for_backward({weight, rows, targets, logits, log_sums});
-    return logits.index({rows, targets}) - log_sums.squeeze(1).index_select(0, rows);
+    return logits.index({rows, targets}).to(torch::kFloat) - log_sums.index_select(0, rows);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto saved = context->get_saved_variables();
-    const Tensor &weight = saved[0], &rows = saved[1], &targets = saved[2];
+    const Tensor &weight = saved[0], &rows = saved[1], &targets = saved[2], &logits = saved[3];
     const Tensor row_sums =
-        torch::zeros({saved[3].size(0)}, grads[0].options()).index_add_(0, rows, grads[0]);
-    Tensor grad = (saved[3] - saved[4]).exp_().mul_(row_sums.neg().unsqueeze(1));
-    grad.index_put_({rows, targets}, grads[0], true);
-    return {grad.to(weight.scalar_type()).mm(weight), Variable(), Variable(), Variable()};
+        torch::zeros({logits.size(0)}, grads[0].options()).index_add_(0, rows, grads[0]);
+    Tensor grad = scaled_softmax(logits, saved[4], row_sums.neg());
+    grad.index_put_({rows, targets}, grads[0].to(grad.scalar_type()), true);
+    return {grad.mm(weight), Variable(), Variable(), Variable()};
   }
 };
 
