@@ -1,11 +1,14 @@
 #include "crayon/base/interrupt.h"
 
+#include <atomic>
 #include <csignal>
 
 namespace crayon {
 namespace {
 
-volatile std::sig_atomic_t flag = 0;
+// Set by a signal on any thread and polled by others: atomic, and lock-free as a handler must be.
+std::atomic<int> flag = 0;
+static_assert(std::atomic<int>::is_always_lock_free);
 
 extern "C" void on_signal(int signal) {
   if (flag != 0) {  // asked twice: the user does not want to wait

@@ -20,7 +20,9 @@ using testing::Not;
 using testing::Property;
 using testing::Throws;
 
-constexpr HttpTimeouts kShort{2000ms, 150ms, 5000ms};
+constexpr HttpTimeouts kLong{60s, 60s, 60s};
+constexpr HttpTimeouts kSoonSilent{60s, 150ms, 60s};
+constexpr HttpTimeouts kSoonOver{60s, 60s, 200ms};
 
 auto fails(ErrorCode code, const std::string& part) {
   return Throws<Error>(
@@ -28,7 +30,7 @@ auto fails(ErrorCode code, const std::string& part) {
 }
 auto unavailable(const std::string& part) { return fails(ErrorCode::Unavailable, part); }
 
-std::string get(const std::string& url, HttpTimeouts timeouts = kShort) {
+std::string get(const std::string& url, HttpTimeouts timeouts = kLong) {
   return HttpClient(url, timeouts).send({}).body;
 }
 
@@ -94,7 +96,7 @@ TEST(HttpClient, SaysThatANameIsNotKnown) {
 
 TEST(HttpClient, EndsASilentAnswerAtTheFirstByteDeadline) {
   const RawServer server(wait_for_close);
-  EXPECT_THAT([&] { get(server.url()); }, unavailable("sent nothing for 150 ms"));
+  EXPECT_THAT([&] { get(server.url(), kSoonSilent); }, unavailable("sent nothing for 150 ms"));
 }
 
 TEST(HttpClient, EndsASilenceInsideTheBody) {
@@ -103,7 +105,7 @@ TEST(HttpClient, EndsASilenceInsideTheBody) {
     send_all(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
     wait_for_close(fd);
   });
-  EXPECT_THAT([&] { get(server.url()); }, unavailable("sent nothing for 150 ms"));
+  EXPECT_THAT([&] { get(server.url(), kSoonSilent); }, unavailable("sent nothing for 150 ms"));
 }
 
 TEST(HttpClient, EndsATricklingAnswerAtTheTotalDeadline) {
@@ -116,11 +118,7 @@ TEST(HttpClient, EndsATricklingAnswerAtTheTotalDeadline) {
       std::this_thread::sleep_for(5ms);
     }
   });
-  EXPECT_THAT(
-      [&] {
-        get(server.url(), {2000ms, 2000ms, 200ms});
-      },
-      unavailable("more than 200 ms in all"));
+  EXPECT_THAT([&] { get(server.url(), kSoonOver); }, unavailable("more than 200 ms in all"));
 }
 
 TEST(HttpClient, EndsAtTheTotalDeadlineInsideTheHead) {
@@ -131,17 +129,13 @@ TEST(HttpClient, EndsAtTheTotalDeadlineInsideTheHead) {
       std::this_thread::sleep_for(5ms);
     }
   });
-  EXPECT_THAT(
-      [&] {
-        get(server.url(), {2000ms, 2000ms, 200ms});
-      },
-      unavailable("more than 200 ms in all"));
+  EXPECT_THAT([&] { get(server.url(), kSoonOver); }, unavailable("more than 200 ms in all"));
 }
 
 TEST(HttpClient, EndsATlsHandshakeThatNeverComes) {
   const RawServer server(wait_for_close);
   const std::string https = "https" + server.url().substr(4);
-  EXPECT_THAT([&] { get(https); }, unavailable("sent nothing for 150 ms"));
+  EXPECT_THAT([&] { get(https, kSoonSilent); }, unavailable("sent nothing for 150 ms"));
 }
 
 TEST(HttpClient, SaysThatAServerDoesNotSpeakTls) {
@@ -171,7 +165,7 @@ TEST(HttpClient, CapsTheBodyWhateverTheHeadSays) {
       receive_head(fd);
       send_all(fd, "HTTP/1.1 200 OK\r\n" + length + "\r\n" + body);
     });
-    const HttpClient client(server.url(), kShort, 1999);
+    const HttpClient client(server.url(), kLong, 1999);
     EXPECT_THAT([&] { (void)client.send({}); }, unavailable("more than 1999 bytes"));
   }
 }
@@ -223,7 +217,7 @@ TEST(HttpClient, CancelsWhenTheReceiverReturnsFalse) {
     send_all(fd, "HTTP/1.1 200 OK\r\n\r\nabc");
     wait_for_close(fd);  // returns because the client closed, not at a deadline
   });
-  const HttpClient client(server.url(), {2000ms, 60s, 60s});
+  const HttpClient client(server.url(), kLong);
   const auto response = client.send({}, [](std::string_view) { return false; });
   EXPECT_EQ(response.status, 200);
 }
@@ -250,7 +244,7 @@ TEST(HttpClient, EndsWhenItIsInterrupted) {
     asked.get_future().wait();
     set_interrupted(true);
   });
-  EXPECT_THROW(get(server.url(), {60s, 60s, 60s}), Interrupted);
+  EXPECT_THROW(get(server.url(), kLong), Interrupted);
   user.join();
   EXPECT_THROW(get(server.url()), Interrupted) << "a new request must not begin either";
   set_interrupted(false);
@@ -271,7 +265,7 @@ TEST(HttpClient, GivesStatusOfAnAnswerWithoutBody) {
     receive_head(fd);
     send_all(fd, "HTTP/1.1 204 No Content\r\n\r\n");
   });
-  EXPECT_EQ(HttpClient(server.url(), kShort).send({}).status, 204);
+  EXPECT_EQ(HttpClient(server.url(), kLong).send({}).status, 204);
 }
 
 }  // namespace

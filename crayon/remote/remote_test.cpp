@@ -58,7 +58,7 @@ class RemoteTest : public testing::Test {
     server.start();
   }
   Remote remote(const std::string& model = "m", const std::string& suffix = "") {
-    return Remote({server.url() + suffix, model, kKey, {2000ms, 2000ms, 5000ms}});
+    return Remote({server.url() + suffix, model, kKey, {60s, 60s, 60s}});
   }
   RemoteAnswer chat(const OnText& on_text = {}) {
     return remote().chat({{"user", "question"}}, {}, on_text);
@@ -213,7 +213,7 @@ TEST_F(RemoteTest, GivesUpOnASlowServer) {
     while (!request.disconnected()) std::this_thread::yield();
     return json(200, "{}");
   };
-  Remote slow({server.url(), "m", kKey, {2000ms, 100ms, 5000ms}});
+  Remote slow({server.url(), "m", kKey, {60s, 100ms, 60s}});
   EXPECT_THAT(
       [&] {
         (void)slow.chat({{"user", "q"}}, {});
