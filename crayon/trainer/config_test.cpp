@@ -102,7 +102,8 @@ INSTANTIATE_TEST_SUITE_P(
     Table, BadTrainConfig,
     ::testing::Values(
         BadConfig{"NotToml", "[train\nseed = 1", {"train.toml:1:", "not TOML"}},
-        BadConfig{"RepeatedKey", with("pool", "rank = 1\nrank = 2"), {"train.toml:7:", "rank"}},
+        BadConfig{
+            "RepeatedKey", with("pool", "rank = 1\nrank = 2"), {"train.toml:", "redefine", "rank"}},
         BadConfig{"UnknownKey",
                   with("train", "batch_token = 5"),
                   {"train.toml:13:", "[train] batch_token", "did you mean 'batch_tokens'"}},

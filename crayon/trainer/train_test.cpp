@@ -77,9 +77,10 @@ void write_set(const fs::path& file, const std::string& right, const std::string
   std::ofstream out(file);
   for (int i = 0; i < 24; ++i) {
     const bool first = i % 3 == 0;
-    out << fmt::format(R"({{"question": "{} the {}", "choices": ["{}", "{}"], "answer": {}}})",
-                       about, std::string(static_cast<std::size_t>(1 + i % 5), 'a' + i % 20),
-                       first ? right : wrong, first ? wrong : right, first ? 0 : 1)
+    out << fmt::format(
+               R"({{"question": "{} the {}", "choices": ["{}", "{}"], "answer": {}}})", about,
+               std::string(static_cast<std::size_t>(1 + i % 5), static_cast<char>('a' + i % 20)),
+               first ? right : wrong, first ? wrong : right, first ? 0 : 1)
         << '\n';
   }
 }
