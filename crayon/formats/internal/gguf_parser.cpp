@@ -142,7 +142,7 @@ class Parser {
       case GgufKind::F64:
         return source_.read<double>();
       case GgufKind::String:
-        return read_string(key);
+        return read_string("key " + in_quotes(key));
       case GgufKind::I8:
       case GgufKind::I16:
       case GgufKind::I32:
@@ -194,7 +194,8 @@ class Parser {
       case GgufKind::F64:
         return read_items<double>(n, [&] { return source_.read<double>(); });
       case GgufKind::String:
-        return read_items<std::string>(n, [&] { return read_string(key); });
+        return read_items<std::string>(
+            n, [&, what = "key " + in_quotes(key)] { return read_string(what); });
       case GgufKind::I8:
       case GgufKind::I16:
       case GgufKind::I32:
