@@ -46,6 +46,9 @@ class Customizer {
   void embed(std::span<const Example> examples);
   void weigh();
   void pick_choices(std::span<const Example> examples);
+  /// Keeps n of the examples with choices, evenly spread: a pass over all would cost more time than
+  /// their means gain.
+  void keep_some(std::size_t n);
   void blend();
   /// Sets an adapter in the number type that `ask` will read it in.
   void set_adapter(const Adapter& adapter);
@@ -124,6 +127,23 @@ void Customizer::pick_choices(std::span<const Example> examples) {
   prompts_ = render_all(model_, pool_.manifest().prompt, picked);
 }
 
+void Customizer::keep_some(std::size_t n) {
+  const std::size_t all = prompts_.size();
+  if (n == 0 || all <= n) return;
+  ChoiceData some;
+  some.z = Matrix(n, data_.z.cols);
+  std::vector<RenderedPrompt> prompts;
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t k = i * all / n;
+    some.choices.push_back(data_.choices[k]);
+    some.answers.push_back(data_.answers[k]);
+    std::ranges::copy(data_.z.row(k), some.z.row(i).begin());
+    prompts.push_back(prompts_[k]);
+  }
+  data_ = std::move(some);
+  prompts_ = std::move(prompts);
+}
+
 void Customizer::blend() {
   const Timer timer(report_.seconds.blend);
   blend_ = pool_.blend(report_.weights, options_.blend);
@@ -192,9 +212,14 @@ void Customizer::choose() {
   if (!compare) {
     Candidate only{.name = "blend", .log_loss = 0, .accuracy = {}, .scores = {}, .head = {}};
     if (labels_shared(data_)) {
+      keep_some(options_.label_examples);
       set_adapter(blend_.adapter);
       only.name = "blend+labels";
-      only.head = label_head(data_, score("label calibration"));
+      const ScoreTable scores = score("label calibration");
+      only.head = label_head(data_, scores);
+      for (std::size_t k = 0; k < scores.size(); ++k) {
+        only.scores.push_back(apply_head(only.head, data_.choices[k], scores[k], {}));
+      }
     }
     return keep(std::move(only));
   }
@@ -252,23 +277,24 @@ std::vector<double> scope_of_each(const Matrix& z) {
   return p_values;
 }
 
-/// Router scores of the examples from their scores: `rows` are the rows of data that were scored.
-std::vector<double> router_scores(const ScoreTable& scores, const std::vector<std::size_t>& rows,
-                                  const Matrix& z, const Calibration& calibration) {
-  const auto scope = scope_of_each(z);
+/// Router scores of the scored examples: the labelled ones after a comparison, else all.
+std::vector<double> router_scores(const ScoreTable& scores, const ChoiceData& data, bool compared,
+                                  const Calibration& calibration) {
+  const auto scope = scope_of_each(data.z);
+  const auto rows = labelled(data);
   const Router router(RouterOptions{});
   std::vector<double> out;
-  for (std::size_t f = 0; f < rows.size(); ++f) {
+  for (std::size_t f = 0; f < scores.size(); ++f) {
     Signals signals{.confidence = confidence(calibration, choice_signals(scores[f])),
                     .scope = std::nullopt};
-    if (!scope.empty()) signals.scope = scope[rows[f]];
+    if (!scope.empty()) signals.scope = scope[compared ? rows[f] : f];
     out.push_back(router.score(signals));
   }
   return out;
 }
 
+/// The generic calibration, shifted by what the kept candidate got right.
 Calibration calibrate(const Candidate& kept, const ChoiceData& data, Calibration calibration) {
-  if (kept.scores.empty()) return calibration;
   std::vector<ChoiceSignals> signals;
   std::vector<std::uint8_t> right;
   const auto rows = labelled(data);
@@ -302,8 +328,9 @@ void Customizer::finish(const Candidate& kept) {
   info.whitening = pool_.gate().whitening;
   info.scope_examples = z_;
   info.head = kept.head;
-  info.calibration = calibrate(kept, data_, generic);
-  info.recent_scores = router_scores(kept.scores, labelled(data_), data_.z, info.calibration);
+  const bool compared = report_.leave_one_out.has_value();
+  info.calibration = compared ? calibrate(kept, data_, generic) : generic;
+  info.recent_scores = router_scores(kept.scores, data_, compared, info.calibration);
   report_.task.info = std::move(info);
   report_.n_examples = z_.rows;
 }

@@ -22,10 +22,11 @@ namespace crayon {
 
 struct CustomizeOptions {
   std::string name = "task";  ///< Of the task; see check_task_name().
-  BlendOptions blend;
+  BlendOptions blend = {};
   bool refine = false;                ///< Improve the gate's weights on the labelled examples.
-  std::vector<float> weights;         ///< [N] in place of the gate's; empty: the gate's.
+  std::vector<float> weights = {};    ///< [N] in place of the gate's; empty: the gate's.
   bool leave_one_out = true;          ///< Where labels exist, compare and keep the best.
+  std::size_t label_examples = 16;    ///< Scored for label calibration when nothing is compared.
   TensorType type = TensorType::F16;  ///< Of the task file's tensors.
 };
 
