@@ -31,52 +31,44 @@ struct RmsNorm : Function<RmsNorm> {
   }
 };
 
-// One node for a whole group: W, then each kind's B_k on its share of gain * (A x).
+// One node for a whole group. The B_k stand in one block-diagonal matrix: some products with zero,
+// but all of them on whole rows, which is what fast matrix units need.
 struct AdaptedLinear : Function<AdaptedLinear> {
   static Variable forward(AutogradContext* context, const Tensor& x, const Tensor& weight,
                           const c10::optional<Tensor>& bias, const Tensor& a, const Tensor& gain,
                           torch::TensorList b) {
-    const Tensor y = at::linear(x, weight, bias);
     const Tensor h = at::linear(x, a);
     const Tensor gained = (h * gain).to(h.scalar_type());
-    const std::int64_t rank = b[0].size(1);
-    std::int64_t row = 0;
-    for (std::size_t k = 0; k < b.size(); ++k) {
-      Tensor part = y.narrow(1, row, b[k].size(0));
-      part.addmm_(share(gained, k, rank).contiguous(), b[k].t());
-      row += b[k].size(0);
-    }
-    variable_list saved = {x, weight, a, gain, h, gained};
-    saved.insert(saved.end(), b.begin(), b.end());
-    context->save_for_backward(saved);
-    return y;
+    const Tensor blocks = b.size() == 1 ? b[0] : at::block_diag(b);
+    std::vector<std::int64_t> d_out;
+    for (const auto& part : b) d_out.push_back(part.size(0));
+    context->save_for_backward({x, weight, a, gain, h, gained, blocks});
+    context->saved_data["d_out"] = d_out;
+    return at::linear(x, weight, bias).addmm_(gained, blocks.t());
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto saved = context->get_saved_variables();
     const Tensor &x = saved[0], &weight = saved[1], &a = saved[2], &gain = saved[3];
-    const Tensor &h = saved[4], &gained = saved[5];
+    const Tensor &h = saved[4], &gained = saved[5], &blocks = saved[6];
     const Tensor g = grads[0].contiguous();
-    variable_list b_grads, shares;
-    std::int64_t row = 0;
-    for (std::size_t k = 6; k < saved.size(); ++k) {
-      const Tensor part = g.narrow(1, row, saved[k].size(0));
-      b_grads.push_back(part.t().mm(share(gained, k - 6, saved[k].size(1))));
-      shares.push_back(part.mm(saved[k]));
-      row += saved[k].size(0);
-    }
-    Tensor h_grad = shares.size() == 1 ? shares[0] : at::cat(shares, 1);
+    Tensor h_grad = g.mm(blocks);
     const Tensor gain_grad = (h_grad * h).sum(0, false, gain.scalar_type());
     h_grad = (h_grad * gain).to(h.scalar_type());
     Tensor x_grad;
-    if (context->needs_input_grad(0)) x_grad = g.mm(weight).add_(h_grad.mm(a));
+    if (context->needs_input_grad(0)) x_grad = g.mm(weight).addmm_(h_grad, a);
     variable_list result = {x_grad, Variable(), Variable(), h_grad.t().mm(x), gain_grad};
-    result.insert(result.end(), b_grads.begin(), b_grads.end());
-    return result;
-  }
 
-  static Tensor share(const Tensor& h, std::size_t kind, std::int64_t rank) {
-    return h.narrow(1, static_cast<std::int64_t>(kind) * rank, rank);
+    const Tensor blocks_grad = g.t().mm(gained);
+    const auto d_out = context->saved_data["d_out"].toIntVector();
+    const std::int64_t rank = blocks.size(1) / static_cast<std::int64_t>(d_out.size());
+    std::int64_t row = 0, column = 0;
+    for (const std::int64_t rows : d_out) {
+      result.push_back(blocks_grad.narrow(0, row, rows).narrow(1, column, rank));
+      row += rows;
+      column += rank;
+    }
+    return result;
   }
 };
 
