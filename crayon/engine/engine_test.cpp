@@ -133,7 +133,8 @@ TEST_P(EngineTest, ScoresAreTheSameInSmallBatchesAndSeveralRounds) {
 
 TEST_P(EngineTest, ScoresHundredsOfChoicesInRounds) {
   RenderedPrompt prompt{.text = kText, .choices = {}};
-  for (int i = 0; i < 150; ++i) prompt.choices.push_back(" choice " + std::to_string(i));
+  for (int i = 0; i < 150; ++i)
+    prompt.choices.push_back(std::string(" choice ").append(std::to_string(i)));
   const auto engine = model_->open_engine(exact());
 
   const auto many = sums(engine->score({prompt}, {}));
