@@ -233,7 +233,7 @@ TEST_F(Answering, EvaluatePutsOnlyASampleToTheServer) {
 }
 
 TEST_F(Answering, EvaluateComparesFreeTextAfterNormalising) {
-  std::vector<Example> questions(2, free_question("say *The Answer"));
+  std::vector<Example> questions(2, free_question("say *The Answer\n"));
   questions[0].messages.push_back({"assistant", "answer."});
   questions[1].messages.push_back({"assistant", "something else"});
   const Evaluation got = evaluate(*model_, *engine_, open_task("base"), questions);
