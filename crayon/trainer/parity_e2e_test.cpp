@@ -60,7 +60,7 @@ class SmolLm2 : public ::testing::Test {
 
 TEST_F(SmolLm2, TheNetworkAgreesWithTheEngine) {
   const Network network(*model_);
-  const auto engine = model_->open_engine({.context_tokens = kWindow});
+  const auto engine = model_->open_engine({.threads = 1, .context_tokens = kWindow});
   Agreement agreement;
   for (const auto window : windows()) {
     add(agreement, log_probs(engine->logits(window)), network.logits(window).log_softmax(1));
@@ -85,7 +85,7 @@ TEST_F(SmolLm2, TheExactBlendAgreesWithTheSumAtRunTime) {
   const BlendPart parts[] = {{adapters[0], 0.6f}, {adapters[1], 0.3f}, {adapters[2], 0.1f}};
   const Adapter blended = blend(parts).adapter;
   const BlendPart whole[] = {{blended, 1.0f}};
-  const auto engine = model_->open_engine({.context_tokens = kWindow});
+  const auto engine = model_->open_engine({.threads = 1, .context_tokens = kWindow});
   Agreement same, changed;
   for (const auto window : windows()) {
     engine->set_adapters({});
