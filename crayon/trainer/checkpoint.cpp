@@ -1,8 +1,13 @@
 #include "crayon/trainer/internal/checkpoint.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "crayon/base/error.h"
@@ -103,6 +108,16 @@ Checkpoint parse_checkpoint(const Safetensors& stored, const fs::path& file) {
   return checkpoint;
 }
 
+void make_folder(const fs::path& folder) {
+  std::error_code failed;
+  fs::create_directories(folder, failed);
+  if (!failed) return;
+  throw Error(ErrorCode::Unavailable,
+              fmt::format("{}: cannot make this folder: {}; set [train] checkpoints to one that "
+                          "can be written",
+                          folder.string(), failed.message()));
+}
+
 std::string value_of(const std::vector<std::string>& lines, const std::string& key) {
   for (const auto& line : lines) {
     if (line.compare(0, key.size() + 3, key + " = ") == 0) return line.substr(key.size() + 3);
@@ -138,14 +153,7 @@ void CheckpointFolder::save(const Checkpoint& checkpoint) const {
   for (const auto& [name, tensor] : checkpoint.tensors) {
     stored.tensors[name] = {tensor.shape, tensor.data};
   }
-  std::error_code failed;
-  fs::create_directories(folder_, failed);
-  if (failed) {
-    throw Error(ErrorCode::Unavailable,
-                fmt::format("{}: cannot make this folder: {}; set [train] checkpoints to one that "
-                            "can be written",
-                            folder_.string(), failed.message()));
-  }
+  make_folder(folder_);
   write_atomically(folder_ / fmt::format("step-{:08}.safetensors", checkpoint.step),
                    write_safetensors(stored));
   auto old = files();
@@ -179,6 +187,23 @@ void CheckpointFolder::clear() const {
   for (const auto& file : files()) fs::remove(file);
   fs::remove(log_file());
 }
+
+FolderLock::FolderLock(const fs::path& folder) {
+  make_folder(folder);
+  const fs::path path = folder / ".lock";
+  file_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (file_ >= 0 && flock(file_, LOCK_EX | LOCK_NB) == 0) return;
+  const int reason = errno;
+  if (file_ >= 0) close(file_);
+  const bool taken = file_ >= 0 && reason == EWOULDBLOCK;
+  throw Error(ErrorCode::Unavailable,
+              fmt::format("{}: {}", folder.string(),
+                          taken ? "another crayon-trainer works here; wait for it, or set [train] "
+                                  "checkpoints to another folder"
+                                : fmt::format("cannot be locked: {}", std::strerror(reason))));
+}
+
+FolderLock::~FolderLock() { close(file_); }
 
 void check_same_run(const Checkpoint& checkpoint, const std::vector<std::string>& config,
                     const std::string& base_sha256) {

@@ -105,6 +105,16 @@ TEST_F(Checkpoints, StateThatIsNotWhatItShouldBeIsCorrupt) {
   }
 }
 
+TEST_F(Checkpoints, ASecondTrainerIsKeptOutUntilTheFirstEnds) {
+  {
+    const FolderLock first(folder_.path());
+    EXPECT_THAT([&] { const FolderLock second(folder_.path()); },
+                Throws<Error>(AllOf(Property(&Error::code, ErrorCode::Unavailable),
+                                    Property(&Error::what, HasSubstr("another crayon-trainer")))));
+  }
+  EXPECT_NO_THROW(const FolderLock third(folder_.path()));
+}
+
 TEST(SameRun, NamesEachChangedKeyWithBothValues) {
   const Checkpoint checkpoint = some_checkpoint(1);
   EXPECT_NO_THROW(check_same_run(checkpoint, checkpoint.config, "abc"));

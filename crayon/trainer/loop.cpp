@@ -74,6 +74,7 @@ class Run {
   std::ostream& notes_;
   const Clock::time_point start_ = Clock::now();
   CheckpointFolder folder_;
+  std::optional<FolderLock> lock_;
   std::shared_ptr<Model> model_;
   LoadedItems items_;
   std::vector<std::string> description_;
@@ -99,6 +100,7 @@ class Run {
 Run::Run(const TrainConfig& config, const TrainRunOptions& options, std::ostream& notes)
     : config_(config), options_(options), notes_(notes), folder_(config.train.checkpoints) {
   const auto newest = folder_.newest();
+  lock_.emplace(config.train.checkpoints);
   if (options.restart) folder_.clear();
   if (newest && !options.restart && !options.resume && !options.export_only) {
     throw Error(ErrorCode::InvalidArgument,

@@ -134,11 +134,11 @@ struct TrainReport {
 ///
 /// @throws Error InvalidArgument  a checkpoint exists and neither resume nor restart is asked for;
 ///                                resume with a changed config (names the changed keys); no usable
-///                                item in a set
+///                                item in a set; a loss that is not finite (checkpoints are kept)
 /// @throws Error NotFound         resume or export without a checkpoint
 /// @throws Error CorruptFile      a truncated or foreign checkpoint
 /// @throws Error Incompatible     a checkpoint made for another base model
-/// @throws Error Unavailable      the loss is not finite any more; the last checkpoint is kept
+/// @throws Error Unavailable      another trainer works in the checkpoints' folder
 /// @throws Interrupted            Ctrl-C: after the step, with a checkpoint written
 TrainReport train_pool(const TrainConfig& config, const TrainRunOptions& options,
                        std::ostream& notes);

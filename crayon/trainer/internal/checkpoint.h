@@ -51,6 +51,20 @@ class CheckpointFolder {
   std::filesystem::path folder_;
 };
 
+/// Keeps a second trainer out of a folder while this lives; the system frees it when a process
+/// ends.
+class FolderLock {
+ public:
+  /// Makes the folder. @throws Error Unavailable  it is taken, or cannot be written
+  explicit FolderLock(const std::filesystem::path& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int file_ = -1;
+};
+
 /// Is the checkpoint one of this run?
 /// @throws Error Incompatible     another base model, both hashes named
 /// @throws Error InvalidArgument  another config: the lines that differ
