@@ -139,8 +139,7 @@ void add_ask_command(CLI::App& app) {
   CLI::App* cmd = app.add_subcommand("ask", "Ask a question; hard ones may go to a larger LLM");
   cmd->add_option("--task", args->task, "Name of a task, any LoRA GGUF, or base")->required();
   cmd->add_option("--choice", args->choices, "A possible answer; once for each")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->allow_extra_args(false);  // the question may stand behind it
   cmd->add_option("--context", args->context, "Passage that the question is about");
   cmd->add_option("--questions", args->questions, "JSONL file of questions; a JSON line for each");
   cmd->add_option("--max-tokens", args->max_tokens, "Longest free answer")

@@ -11,6 +11,7 @@
 #include "crayon/session/customize.h"
 #include "crayon/session/evaluate.h"
 #include "crayon/session/internal/test_world.h"
+#include "crayon/testing/fake_engine.h"
 #include "crayon/testing/random.h"
 
 namespace crayon {

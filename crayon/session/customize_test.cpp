@@ -10,6 +10,7 @@
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/session/internal/test_world.h"
+#include "crayon/testing/fake_engine.h"
 #include "crayon/testing/random.h"
 
 namespace crayon {

@@ -10,7 +10,6 @@
 
 #include "crayon/engine/engine.h"
 #include "crayon/pool/pool.h"
-#include "crayon/testing/fake_engine.h"
 
 namespace crayon {
 
