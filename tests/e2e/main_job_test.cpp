@@ -27,16 +27,16 @@ namespace fs = std::filesystem;
 const fs::path kSource = CRAYON_SOURCE_DIR;
 const fs::path kPool = kSource / "pools/smollm2-135m";
 
-struct Run {
+struct Output {
   int status = -1;
   std::string out;
 };
 
-Run crayon(const std::string& arguments) {
+Output crayon(const std::string& arguments) {
   const char* program = std::getenv("CRAYON_BIN");
   if (program == nullptr) throw std::runtime_error("CRAYON_BIN is not set: run it by ctest");
   FILE* pipe = ::popen((std::string(program) + " " + arguments).c_str(), "r");
-  Run run;
+  Output run;
   std::array<char, 4096> piece{};
   while (const std::size_t n = std::fread(piece.data(), 1, piece.size(), pipe)) {
     run.out.append(piece.data(), n);
@@ -81,11 +81,11 @@ class MainJob : public ::testing::Test {
   }
   static TemporaryFolder* folder_;
   static fs::path examples_, questions_, task_;
-  static Run customized_;
+  static Output customized_;
 };
 TemporaryFolder* MainJob::folder_ = nullptr;
 fs::path MainJob::examples_, MainJob::questions_, MainJob::task_;
-Run MainJob::customized_;
+Output MainJob::customized_;
 
 TEST_F(MainJob, CustomizeReportsWeightsThatSumToOneAndWhatLeaveOneOutSaid) {
   ASSERT_EQ(customized_.status, 0) << customized_.out;
@@ -108,7 +108,8 @@ TEST_F(MainJob, TheTaskFileHoldsNoTextOfTheExamples) {
 }
 
 TEST_F(MainJob, TheCustomisedTaskAnswersTestQuestionsBetterThanTheBase) {
-  const Run run = crayon("eval --json --task " + task_.string() + " --data " + questions_.string());
+  const Output run =
+      crayon("eval --json --task " + task_.string() + " --data " + questions_.string());
   ASSERT_EQ(run.status, 0);
   const Json report = Json::parse(run.out);
   EXPECT_EQ(report.at("n"), 60);
@@ -125,14 +126,14 @@ TEST_F(MainJob, TheTaskFileIsAStockLoraThatGivesTheEnginesLogits) {
   const auto engine = model->open_engine({.threads = 2, .context_tokens = 512, .exact = true});
   engine->set_adapter_file(task_);
   const Matrix ours = engine->logits(tokens);
-  const LlamaOnlyRun run{.model = file, .task = task_, .threads = 2, .context_tokens = 512};
-  EXPECT_LE(largest_difference(ours.data, llama_only_logits(run, tokens)), 1e-4f);
+  const LlamaOnlyRun llama{.model = file, .task = task_, .threads = 2, .context_tokens = 512};
+  EXPECT_LE(largest_difference(ours.data, llama_only_logits(llama, tokens)), 1e-4f);
 }
 
 TEST_F(MainJob, AskSaysSoAndStillAnswersWhenTheServerIsDown) {
-  const Run run = crayon("ask --json --task " + task_.string() +
-                         " --server-url http://127.0.0.1:9 --server-share 1 --choice 'pay bill' "
-                         "--choice balance 'How much money do I have?'");
+  const Output run = crayon("ask --json --task " + task_.string() +
+                            " --server-url http://127.0.0.1:9 --server-share 1 --choice 'pay bill' "
+                            "--choice balance 'How much money do I have?'");
   ASSERT_EQ(run.status, 0);
   const Json answer = Json::parse(run.out);
   EXPECT_EQ(answer.at("side"), "device");

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <sstream>
 #include <stdexcept>
 
 #include "crayon/base/bytes.h"
@@ -17,12 +18,14 @@ std::vector<float> llama_only_logits(const LlamaOnlyRun& run, std::span<const in
   if (program == nullptr) throw std::runtime_error("CRAYON_LLAMA_ONLY is not set: run it by ctest");
   const TemporaryFolder folder;
   const auto out = folder.path() / "logits";
-  std::string command = std::string(program) + " '" + run.model.string() + "' '" +
-                        (run.task.empty() ? "-" : run.task.string()) + "' " +
-                        std::to_string(run.threads) + " " + std::to_string(run.context_tokens) +
-                        " '" + out.string() + "'";
-  for (const int token : tokens) command += " " + std::to_string(token);
-  if (std::system(command.c_str()) != 0) throw std::runtime_error("failed: " + command);
+  std::ostringstream command;
+  command << program << " '" << run.model.string() << "' '"
+          << (run.task.empty() ? "-" : run.task.string()) << "' " << run.threads << " "
+          << run.context_tokens << " '" << out.string() << "'";
+  for (const int token : tokens) command << " " << token;
+  if (std::system(command.str().c_str()) != 0) {
+    throw std::runtime_error("failed: " + command.str());
+  }
   const auto bytes = read_file(out);
   std::vector<float> logits(bytes.size() / sizeof(float));
   std::memcpy(logits.data(), bytes.data(), logits.size() * sizeof(float));

@@ -11,7 +11,7 @@ namespace crayon {
 
 struct LlamaOnlyRun {
   std::filesystem::path model;
-  std::filesystem::path task;  ///< LoRA file, or "" for none.
+  std::filesystem::path task{};  ///< LoRA file, or "" for none.
   int threads = 1;
   int context_tokens = 512;
 };

@@ -22,8 +22,10 @@ TEST_P(SameLogits, AnAdapterFileGivesTheEnginesLogitsInAProgramThatKnowsLlamaCpp
   const auto model = open_model(file, {.with_hash = false});
   Adapter adapter = random_model_adapter(shape, 1, 4, 7);
   adapter.base_id = model->base().id();
+  AdapterFileOptions options;
+  options.architecture = GetParam();
   const auto lora = folder.path() / "task.gguf";
-  write_atomically(lora, adapter_to_gguf(adapter, {.architecture = GetParam(), .name = "task"}));
+  write_atomically(lora, adapter_to_gguf(adapter, options));
 
   const std::vector<int> tokens = {5, 17, 3, 99, 42, 7, 200, 11};
   const auto engine = model->open_engine({.threads = 1, .context_tokens = 128, .exact = true});
