@@ -37,7 +37,7 @@ class SmolLm2 : public ::testing::Test {
  protected:
   void SetUp() override {
     const ModelEntry& entry = find_model("smollm2-135m-instruct");
-    if (!is_fetched(entry)) GTEST_SKIP() << "the model is not in the cache: crayon models fetch";
+    ASSERT_TRUE(is_fetched(entry)) << "the model is not in the cache: crayon models fetch";
     model_ = open_model(model_path(entry), {.with_hash = false});
     std::ifstream file(CRAYON_SOURCE_DIR "/LICENSE");
     std::stringstream text;
