@@ -24,7 +24,7 @@ class ByteReader {
       : bytes_(bytes), file_(std::move(file)) {}
 
   template <typename T>
-    requires std::is_arithmetic_v<T>
+  requires std::is_arithmetic_v<T>
   [[nodiscard]] T read() {
     T value;
     std::memcpy(&value, take(sizeof(T)).data(), sizeof(T));
@@ -49,10 +49,8 @@ class ByteReader {
 class ByteWriter {
  public:
   template <typename T>
-    requires std::is_arithmetic_v<T>
-  void write(T value) {
-    append(std::as_bytes(std::span<const T>(&value, 1)));
-  }
+  requires std::is_arithmetic_v<T>
+  void write(T value) { append(std::as_bytes(std::span<const T>(&value, 1))); }
   void append(std::span<const std::byte> bytes) {
     bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
   }

@@ -98,8 +98,9 @@ std::string read_text(const fs::path& path, std::uint64_t max_bytes) {
 
 void write_atomically(const fs::path& path, std::span<const std::byte> bytes) {
   if (fs::is_directory(path)) {
-    throw Error(ErrorCode::InvalidArgument,
-                fmt::format("{}: is a folder, expected a file to write; name a file", path.string()));
+    throw Error(
+        ErrorCode::InvalidArgument,
+        fmt::format("{}: is a folder, expected a file to write; name a file", path.string()));
   }
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   if (!fs::is_directory(folder)) {
@@ -123,8 +124,9 @@ void write_atomically(const fs::path& path, std::span<const std::byte> bytes) {
     }
   } catch (const std::system_error& error) {
     ::unlink(temporary.c_str());
-    throw Error(ErrorCode::Unavailable, fmt::format("{}: cannot be written: {}; nothing was changed",
-                                                    path.string(), error.code().message()));
+    throw Error(ErrorCode::Unavailable,
+                fmt::format("{}: cannot be written: {}; nothing was changed", path.string(),
+                            error.code().message()));
   }
 }
 

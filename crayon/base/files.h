@@ -1,4 +1,5 @@
-// Reading whole files and replacing files in one step, so that a kill leaves the old or the new one.
+// Reading whole files and replacing files in one step, so that a kill leaves the old or the new
+// one.
 #pragma once
 
 #include <cstddef>

@@ -1,3 +1,5 @@
+#include "crayon/base/files.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -5,7 +7,6 @@
 #include <filesystem>
 
 #include "crayon/base/error.h"
-#include "crayon/base/files.h"
 
 namespace crayon {
 namespace {
@@ -40,7 +41,8 @@ TEST_F(Files, SaysWhatIsWrongWithAPath) {
   };
   EXPECT_EQ(code_of([&] { (void)read_file(folder_ / "none"); }), ErrorCode::NotFound);
   EXPECT_EQ(code_of([&] { (void)read_file(folder_); }), ErrorCode::InvalidArgument);
-  EXPECT_EQ(code_of([&] { write_atomically(folder_ / "no" / "a", "x"); }), ErrorCode::InvalidArgument);
+  EXPECT_EQ(code_of([&] { write_atomically(folder_ / "no" / "a", "x"); }),
+            ErrorCode::InvalidArgument);
   EXPECT_EQ(code_of([&] { write_atomically(folder_, "x"); }), ErrorCode::InvalidArgument);
   write_atomically(folder_ / "big", "12345");
   EXPECT_EQ(code_of([&] { (void)read_file(folder_ / "big", 4); }), ErrorCode::InvalidArgument);

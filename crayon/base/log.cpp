@@ -20,10 +20,14 @@ spdlog::logger& logger() {
 
 void set_log_level(LogLevel level) {
   switch (level) {
-    case LogLevel::Quiet: return logger().set_level(spdlog::level::err);
-    case LogLevel::Warning: return logger().set_level(spdlog::level::warn);
-    case LogLevel::Info: return logger().set_level(spdlog::level::info);
-    case LogLevel::Debug: return logger().set_level(spdlog::level::debug);
+    case LogLevel::Quiet:
+      return logger().set_level(spdlog::level::err);
+    case LogLevel::Warning:
+      return logger().set_level(spdlog::level::warn);
+    case LogLevel::Info:
+      return logger().set_level(spdlog::level::info);
+    case LogLevel::Debug:
+      return logger().set_level(spdlog::level::debug);
   }
 }
 

@@ -17,9 +17,9 @@ class Rng {
   Rng(std::uint64_t seed, std::string_view purpose);
 
   [[nodiscard]] std::uint64_t next();
-  [[nodiscard]] double uniform();                      ///< In [0, 1).
-  [[nodiscard]] std::size_t below(std::size_t n);      ///< In 0..n-1; n at least 1.
-  [[nodiscard]] double normal();                       ///< Mean 0, deviation 1.
+  [[nodiscard]] double uniform();                  ///< In [0, 1).
+  [[nodiscard]] std::size_t below(std::size_t n);  ///< In 0..n-1; n at least 1.
+  [[nodiscard]] double normal();                   ///< Mean 0, deviation 1.
 
   template <typename T>
   void shuffle(std::vector<T>& values) {
