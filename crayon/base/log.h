@@ -1,5 +1,5 @@
 // What Crayon says beside its results: lines on standard error. No text of the user's examples or
-// prompts is ever logged (DESIGN.md section 6, promise 4).
+// prompts is ever logged.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// What `crayon` prints: text for people and one JSON object for programs (keys: DESIGN.md
-// section 8). Every function returns the whole text; JSON without a line's end.
+// What `crayon` prints: text for people and one JSON object for programs whose keys
+// scripts rely on. Every function returns the whole text; JSON without a line's end.
 #pragma once
 
 #include <filesystem>

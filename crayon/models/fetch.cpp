@@ -23,6 +23,21 @@ void report(const FetchJob& job, const std::string& step, std::uint64_t done, st
   if (job.on_progress) job.on_progress({.step = step, .done = done, .total = total});
 }
 
+void read_in_pieces(const FetchJob& job, const std::filesystem::path& file, const std::string& step,
+                    const std::function<void(std::span<const std::byte>)>& sink) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) throw Error(ErrorCode::NotFound, fmt::format("{}: no such file", file.string()));
+  std::vector<char> buffer(std::size_t{1} << 20);
+  std::uint64_t done = 0;
+  while (in) {
+    throw_if_interrupted();
+    in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    const auto n = static_cast<std::size_t>(in.gcount());
+    sink(std::as_bytes(std::span(buffer).first(n)));
+    report(job, step, done += n, job.entry.bytes);
+  }
+}
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -61,17 +76,8 @@ class FetchLock {
 };
 
 std::string hash_with_progress(const FetchJob& job) {
-  std::ifstream in(job.part, std::ios::binary);
   Sha256 hash;
-  std::vector<char> buffer(std::size_t{1} << 20);
-  std::uint64_t done = 0;
-  while (in) {
-    throw_if_interrupted();
-    in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-    const auto n = static_cast<std::size_t>(in.gcount());
-    hash.update(std::as_bytes(std::span(buffer).first(n)));
-    report(job, "check", done += n, job.entry.bytes);
-  }
+  read_in_pieces(job, job.part, "check", [&](auto bytes) { hash.update(bytes); });
   return hash.hex();
 }
 

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <fstream>
+#include <filesystem>
 #include <string_view>
 
 #include "crayon/base/error.h"
@@ -92,18 +92,11 @@ void fetch_http(const FetchJob& job) {
 }
 
 void copy_file(const FetchJob& job, const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw Error(ErrorCode::NotFound, fmt::format("{}: no such file", path));
-  OutputFile out(job.part);
-  std::vector<char> buffer(std::size_t{1} << 20);
-  std::uint64_t done = 0;
-  while (in) {
-    throw_if_interrupted();
-    in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-    const auto n = static_cast<std::size_t>(in.gcount());
-    out.write(std::as_bytes(std::span(buffer).first(n)));
-    report(job, "copy", done += n, job.entry.bytes);
+  if (!std::filesystem::is_regular_file(path)) {  // before the part is opened for writing
+    throw Error(ErrorCode::NotFound, fmt::format("{}: no such file", path));
   }
+  OutputFile out(job.part);
+  read_in_pieces(job, path, "copy", [&](auto bytes) { out.write(bytes); });
   out.close();
 }
 

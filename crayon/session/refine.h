@@ -1,4 +1,4 @@
-// Better blend weights from labelled examples without a gradient of the model (DESIGN.md section 3;
+// Better blend weights from labelled examples without a gradient of the model (ours;
 // the reasons for each choice are in docs/design/customize.md).
 //   scores of example k at weights w:  s_k(w) ~ s_k(w0) + sum_i (w_i - w0_i) D_ki    [choices]
 //   D_ki = (s_k(w0 + step e_i) - s_k(w0)) / step,   w0 the gate's weights, step 1/N

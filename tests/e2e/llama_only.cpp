@@ -1,7 +1,7 @@
 // A program that knows llama.cpp and nothing of Crayon: loads a model and a task file as a LoRA,
 // evaluates tokens in one batch and writes the logits of every position as raw float32.
 //   llama_only MODEL TASK|- THREADS CONTEXT OUT TOKEN...
-// The end-to-end test compares them with the engine's (promise 7: one file, the same numbers).
+// The end-to-end test compares them with the engine's: one file, the same numbers.
 #include <llama.h>
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-// Promise 7 on tiny random models of both architectures: a task file gives the same logits in a
+// On tiny random models of both architectures: a task file gives the same logits in a
 // program that knows llama.cpp alone as in Crayon's engine.
 #include "tests/e2e/same_logits.h"
 

