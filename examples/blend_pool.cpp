@@ -1,7 +1,7 @@
 // blend_pool POOL OUT.gguf
 //
-// Blends all adapters of a pool with equal weights into one LoRA file that llama.cpp loads. Needs no
-// model.
+// Blends all adapters of a pool with equal weights into one LoRA file that llama.cpp loads. Needs
+// no model.
 #include <crayon/base/error.h>
 #include <crayon/base/files.h>
 #include <crayon/formats/adapter_file.h>
@@ -18,7 +18,8 @@ int main(int argc, char** argv) {
   try {
     crayon::Pool pool = crayon::Pool::open(argv[1]);
     const std::vector<float> weights(pool.size(), 1.0f / static_cast<float>(pool.size()));
-    const crayon::Blend blend = pool.blend(weights, {.mode = crayon::BlendMode::LowRank, .rank = 8});
+    const crayon::Blend blend =
+        pool.blend(weights, {.mode = crayon::BlendMode::LowRank, .rank = 8});
 
     crayon::AdapterFileOptions options;
     options.architecture = pool.manifest().base.architecture;

@@ -24,13 +24,16 @@ struct EvalArgs {
   std::string task;
   std::filesystem::path data;
   std::filesystem::path details;
+  std::filesystem::path out;
   std::size_t limit = 0;
   std::size_t server_limit = 0;
   std::uint64_t seed = 1;
 };
 
 void run_eval(const EvalArgs& args, std::ostream& out, std::ostream& notes) {
-  if (!args.details.empty()) check_output(args.details);
+  for (const auto& file : {args.details, args.out}) {
+    if (!file.empty()) check_output(file);
+  }
   const auto questions = read_examples(args.data, args.limit);
   const OpenTask task = open_task(args.task);
   const auto remote = open_remote(args.server);
@@ -49,6 +52,7 @@ void run_eval(const EvalArgs& args, std::ostream& out, std::ostream& notes) {
       evaluate(*model, *engine, task, questions, remote.get(), options, std::ref(progress));
   progress.finish();
   if (!args.details.empty()) write_atomically(args.details, evaluation_details(evaluation));
+  if (!args.out.empty()) write_atomically(args.out, evaluation_json(evaluation) + "\n");
   out << (args.common.json ? evaluation_json(evaluation) + "\n" : evaluation_text(evaluation));
 }
 
@@ -61,6 +65,7 @@ void add_eval_command(CLI::App& app) {
   cmd->add_option("--data", args->data, "Labelled JSONL file, or - for standard input")->required();
   cmd->add_option("--limit", args->limit, "Read at most so many questions");
   cmd->add_option("--details", args->details, "File for a JSON line a question");
+  cmd->add_option("-o,--out", args->out, "File for the JSON object too; replaced in one step");
   cmd->add_option("--server-limit", args->server_limit,
                   "Put at most so many questions to the server, drawn by --seed; 0: all");
   cmd->add_option("--seed", args->seed, "Seed of that sample");

@@ -23,8 +23,8 @@ Json or_null(const std::optional<T>& value) {
 
 Json side_json(const SideDetail& side, bool device) {
   Json json{{"choice", or_null(side.choice)}, {"right", side.right}};
+  if (device || !side.scores.empty()) json["scores"] = side.scores;
   if (!device) return json;
-  json["scores"] = side.scores;
   json["confidence"] = side.confidence;
   json["scope"] = or_null(side.scope);
   return json;

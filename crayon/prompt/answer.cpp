@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "crayon/base/error.h"
 
@@ -244,6 +245,23 @@ std::vector<ChatMessage> lettered_question(const Example& example) {
 
 std::optional<int> parse_choice(std::string_view reply, const std::vector<std::string>& choices) {
   return ReplyReader(reply, choices).read();
+}
+
+std::vector<double> letter_log_probs(std::span<const std::pair<std::string, double>> tokens,
+                                     std::size_t n) {
+  std::vector<double> sums(n, 0.0);
+  double least = 0;
+  for (const auto& [text, log_prob] : tokens) {
+    least = std::min(least, log_prob);
+    const auto words = words_of(text);
+    if (words.size() != 1 || words.front().raw.size() != 1) continue;
+    const char c = words.front().raw.front();  // a small "a" is an article
+    const auto letter = static_cast<std::size_t>(c - 'A');
+    if (is_upper(c) && letter < n) sums[letter] += std::exp(log_prob);
+  }
+  if (std::ranges::all_of(sums, [](double sum) { return sum == 0; })) return {};
+  for (double& sum : sums) sum = sum > 0 ? std::log(sum) : least;
+  return sums;
 }
 
 std::string normalize_answer(std::string_view text) {

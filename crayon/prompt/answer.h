@@ -2,8 +2,10 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "crayon/prompt/example.h"
@@ -19,6 +21,12 @@ namespace crayon {
 /// several choices are meant.
 [[nodiscard]] std::optional<int> parse_choice(std::string_view reply,
                                               const std::vector<std::string>& choices);
+
+/// What a server's most likely first tokens say of n lettered choices: for each the log of the
+/// summed probabilities of its letter's spellings ("B", " B", "(B"). A letter that is not among
+/// them gets the least log-prob that is: it can't be likelier. Empty when no letter is among them.
+[[nodiscard]] std::vector<double> letter_log_probs(
+    std::span<const std::pair<std::string, double>> tokens, std::size_t n);
 
 /// Lower case, no punctuation, no articles, single blanks: for exact match of free text.
 [[nodiscard]] std::string normalize_answer(std::string_view text);

@@ -109,6 +109,23 @@ TEST(LetteredQuestion, RefusesNoneAndMoreChoicesThanLetters) {
   EXPECT_THROW((void)lettered_question(example), Error);
 }
 
+TEST(LetterLogProbs, SumsTheSpellingsOfALetterAndBoundsTheOthers) {
+  const std::vector<std::pair<std::string, double>> tokens = {
+      {"B", std::log(0.4)}, {" B", std::log(0.2)},  {"The", std::log(0.1)},
+      {"a", std::log(0.1)}, {"(A", std::log(0.05)}, {"Z", std::log(0.01)}};
+  const auto letters = letter_log_probs(tokens, 3);
+  ASSERT_EQ(letters.size(), 3u);
+  EXPECT_NEAR(letters[0], std::log(0.05), 1e-9);  // the small one is an article
+  EXPECT_NEAR(letters[1], std::log(0.6), 1e-9);
+  EXPECT_NEAR(letters[2], std::log(0.01), 1e-9);
+}
+
+TEST(LetterLogProbs, AreNoneWhereNoLetterIsAmongTheTokens) {
+  const std::vector<std::pair<std::string, double>> tokens = {{"The", -0.1}, {" D", -3}};
+  EXPECT_TRUE(letter_log_probs(tokens, 3).empty());
+  EXPECT_TRUE(letter_log_probs({}, 3).empty());
+}
+
 TEST(NormalizeAnswer, DropsCasePunctuationArticlesAndBlanks) {
   EXPECT_EQ(normalize_answer("  The Eiffel-Tower!\n"), "eiffeltower");
   EXPECT_EQ(normalize_answer("an  Apple, a day"), "apple day");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 
 #include "crayon/base/error.h"
@@ -61,15 +62,16 @@ void check_status(const HttpResponse& response, const std::string& origin) {
 
 }  // namespace
 
-struct Remote::FirstModel {
+struct Remote::Learnt {
   std::mutex mutex;
-  std::string name;  // guarded by mutex; "" until it was asked for
+  std::string first_model;  // guarded by mutex; "" until it was asked for
+  std::atomic<bool> refuses_log_probs = false;
 };
 
 Remote::Remote(RemoteOptions options)
     : options_(std::move(options)),
       http_(with_version(options_.url), options_.timeouts),
-      first_model_(std::make_shared<FirstModel>()) {}
+      learnt_(std::make_shared<Learnt>()) {}
 
 HttpRequest Remote::request(const std::string& method, const std::string& path,
                             std::string body) const {
@@ -80,16 +82,16 @@ HttpRequest Remote::request(const std::string& method, const std::string& path,
 
 std::string Remote::model() {
   if (!options_.model.empty()) return options_.model;
-  const std::lock_guard lock(first_model_->mutex);
-  if (first_model_->name.empty()) {
+  const std::lock_guard lock(learnt_->mutex);
+  if (learnt_->first_model.empty()) {
     const auto names = models();
     if (names.empty() || names.front().empty()) {
       throw Error(ErrorCode::NotFound,
                   http_.origin() + ": the server lists no model; name one with --server-model");
     }
-    first_model_->name = names.front();
+    learnt_->first_model = names.front();
   }
-  return first_model_->name;
+  return learnt_->first_model;
 }
 
 std::vector<std::string> Remote::models() {
@@ -133,18 +135,36 @@ RemoteAnswer Remote::ask(const std::string& path, const std::string& body, const
   return std::move(reader.answer());
 }
 
+// Some hosted models take no log-probs; they are a help here, never a need.
+RemoteAnswer Remote::ask(const std::vector<ChatMessage>* messages, const std::string& prompt,
+                         ChatOptions options, const OnText& on_text) {
+  const char* path = messages == nullptr ? "/completions" : "/chat/completions";
+  const auto send = [&] {
+    const bool stream = static_cast<bool>(on_text);
+    return ask(path, wire::request_body({model(), messages, prompt, options, stream}), on_text);
+  };
+  if (learnt_->refuses_log_probs) options.top_log_probs = 0;
+  if (options.top_log_probs == 0) return send();
+  try {
+    return send();
+  } catch (const Error& error) {
+    const bool about_log_probs =
+        std::string_view(error.what()).find("logprob") != std::string::npos;
+    if (error.code() != ErrorCode::InvalidArgument || !about_log_probs) throw;
+  }
+  learnt_->refuses_log_probs = true;
+  options.top_log_probs = 0;
+  return send();
+}
+
 RemoteAnswer Remote::chat(const std::vector<ChatMessage>& messages, const ChatOptions& options,
                           const OnText& on_text) {
-  const bool stream = static_cast<bool>(on_text);
-  return ask("/chat/completions", wire::request_body({model(), &messages, {}, options, stream}),
-             on_text);
+  return ask(&messages, {}, options, on_text);
 }
 
 RemoteAnswer Remote::complete(const std::string& prompt, const ChatOptions& options,
                               const OnText& on_text) {
-  const bool stream = static_cast<bool>(on_text);
-  return ask("/completions", wire::request_body({model(), nullptr, prompt, options, stream}),
-             on_text);
+  return ask(nullptr, prompt, options, on_text);
 }
 
 }  // namespace crayon

@@ -23,7 +23,7 @@ struct RemoteOptions {
 struct ChatOptions {
   int max_tokens = 256;
   double temperature = 0;
-  int top_log_probs = 0;  ///< 0: do not ask for log-probs.
+  int top_log_probs = 0;  ///< 0: do not ask for log-probs. Left out for a server that refuses them.
 };
 
 struct RemoteToken {
@@ -65,17 +65,20 @@ class Remote {
   [[nodiscard]] const RemoteOptions& options() const { return options_; }
 
  private:
-  struct FirstModel;
+  struct Learnt;
 
   [[nodiscard]] std::string model();
   [[nodiscard]] HttpRequest request(const std::string& method, const std::string& path,
                                     std::string body = {}) const;
   [[nodiscard]] RemoteAnswer ask(const std::string& path, const std::string& body,
                                  const OnText& on_text);
+  [[nodiscard]] RemoteAnswer ask(const std::vector<ChatMessage>* messages,
+                                 const std::string& prompt, ChatOptions options,
+                                 const OnText& on_text);
 
   RemoteOptions options_;
   HttpClient http_;
-  std::shared_ptr<FirstModel> first_model_;  ///< Shared by copies: asked for once.
+  std::shared_ptr<Learnt> learnt_;  ///< Of the server; shared by copies: asked for once.
 };
 
 }  // namespace crayon

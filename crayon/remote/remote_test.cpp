@@ -201,6 +201,35 @@ TEST_F(RemoteTest, TellsApartWhyTheServerRefuses) {
   }
 }
 
+TEST_F(RemoteTest, AServerThatRefusesLogProbsIsAskedWithoutThemFromThenOn) {
+  std::vector<bool> with;
+  answer = [&](const ServerRequest& request) {
+    with.push_back(request.body.find("logprobs") != std::string::npos);
+    if (with.back()) {
+      return json(400, R"({"error":{"message":"logprobs are not supported by this model"}})");
+    }
+    return json(200, R"({"choices":[{"message":{"content":"yes"}}]})");
+  };
+  Remote client = remote();
+  EXPECT_EQ(client.chat({{"user", "q"}}, {.top_log_probs = 5}).text, "yes");
+  EXPECT_EQ(client.chat({{"user", "q"}}, {.top_log_probs = 5}).text, "yes");
+  EXPECT_THAT(with, ElementsAre(true, false, false));
+}
+
+TEST_F(RemoteTest, AnotherRefusalIsNotTriedAgain) {
+  int asked = 0;
+  answer = [&](const ServerRequest&) {
+    ++asked;
+    return json(400, R"({"error":{"message":"the prompt is too long"}})");
+  };
+  EXPECT_THAT(
+      [&] {
+        (void)remote().chat({{"user", "q"}}, {.top_log_probs = 5});
+      },
+      fails(ErrorCode::InvalidArgument, "too long"));
+  EXPECT_EQ(asked, 1);
+}
+
 TEST_F(RemoteTest, DoesNotFollowARedirectWithTheKey) {
   answer = [](const ServerRequest&) {
     return ServerResponse{.status = 307, .headers = {{"Location", "http://evil.example/"}}};

@@ -31,6 +31,7 @@ class FakeServer {
       const std::string text = R"({"role":"assistant","content":")" + reply + "\"}";
       if (request.body.find("\"stream\":true") == std::string::npos) {
         return ServerResponse{.body = R"({"model":"big","choices":[{"index":0,"message":)" + text +
+                                      R"(,"logprobs":)" + log_probs +
                                       R"(,"finish_reason":"stop"}],"usage":{"prompt_tokens":5,)" +
                                       R"("completion_tokens":1,"total_tokens":6}})"};
       }
@@ -47,6 +48,7 @@ class FakeServer {
   [[nodiscard]] Remote remote() const { return Remote({.url = http_.url(), .model = "big"}); }
 
   std::string reply = "B";
+  std::string log_probs = "null";
   std::atomic<int> asked = 0;
 
  private:
@@ -120,6 +122,15 @@ TEST_F(Answering, AnEscalatedQuestionGetsTheServersChoice) {
   EXPECT_EQ(answer.choice, 1);
   EXPECT_EQ(answer.prompt_tokens, 5u);
   EXPECT_EQ(server_.asked, 1);
+}
+
+TEST_F(Answering, AReplyThatNamesNoChoiceIsReadByItsLettersLogProbs) {
+  server_.reply = "Hm";
+  server_.log_probs = R"({"content":[{"token":"Hm","logprob":-0.1,"top_logprobs":[
+      {"token":"Hm","logprob":-0.1},{"token":" C","logprob":-3},{"token":"A","logprob":-5}]}]})";
+  const Answer answer = answerer(&remote_, RouteMode::Always).answer(question("is it *yes"));
+  EXPECT_EQ(answer.side, Side::Server);
+  EXPECT_EQ(answer.choice, 2);
 }
 
 TEST_F(Answering, WithoutAServerNothingIsEverEscalated) {

@@ -122,7 +122,9 @@ void Evaluator::run_server(Remote& remote) {
     const Example& question = questions_[rows[i]];
     SideDetail side;
     if (question.kind == ExampleKind::Choices) {
-      side.choice = ask_choice(remote, question).choice;
+      const ServerAnswer answer = ask_choice(remote, question);
+      side.choice = answer.choice;
+      side.scores.assign(answer.letters.begin(), answer.letters.end());
       side.right = side.choice == question.answer;
       if (!side.choice) ++result_.unparsed;
     } else {

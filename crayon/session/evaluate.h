@@ -27,7 +27,7 @@ struct EvaluateOptions {
 /// One side's answer to one question.
 struct SideDetail {
   std::optional<int> choice;    ///< None for free text and for an unusable reply.
-  std::vector<float> scores;    ///< Of the choices; none from the server.
+  std::vector<float> scores;    ///< Of the choices; the server's: its letters' log-probs, if given.
   double confidence = 0;        ///< The device's only.
   std::optional<double> scope;  ///< The device's only.
   bool right = false;

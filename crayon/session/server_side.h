@@ -11,13 +11,16 @@
 namespace crayon {
 
 struct ServerAnswer {
-  std::string text;           ///< The chosen choice's text, or the free answer.
-  std::optional<int> choice;  ///< None when the reply could not be read, or without choices.
+  std::string text;             ///< The chosen choice's text, or the free answer.
+  std::optional<int> choice;    ///< None when the reply could not be read, or without choices.
+  std::vector<double> letters;  ///< As letter_log_probs(), where the server gives log-probs.
   int prompt_tokens = 0;
   int completion_tokens = 0;
 };
 
-/// Asks for the letter of a choice (temperature 0, at most 16 tokens) and reads the reply.
+/// Asks for the letter of a choice (temperature 0, at most 16 tokens) and reads the reply; a reply
+/// that names no choice is read by the log-probs of its first token's letters, where there are
+/// some.
 /// @throws Error InvalidArgument  more than 26 choices, or the server refuses; Unavailable
 [[nodiscard]] ServerAnswer ask_choice(Remote& remote, const Example& question);
 

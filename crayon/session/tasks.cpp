@@ -93,7 +93,9 @@ OpenTask open_task(const std::string& name_or_file) {
   task.file = find_task(name_or_file);
   Task read = read_task(task.file);
   task.info = std::move(read.info);
-  task.name = task.info ? task.info->name : task.file.stem().string();
+  // A stored task answers to the name it is stored under, whatever its maker called it.
+  const bool stored = task.file.parent_path() == tasks_folder();
+  task.name = task.info && !stored ? task.info->name : task.file.stem().string();
   if (task.info) task.prompt = task.info->prompt;
   for (const LoraTensor& tensor : read.adapter.tensors) {
     task.first_layer = std::min(task.first_layer, layer_of(tensor.name));

@@ -14,7 +14,7 @@ namespace crayon {
 
 /// A task ready to be set on an engine.
 struct OpenTask {
-  std::string name;              ///< Its own, its file's stem, or "base".
+  std::string name;              ///< As it is stored, else its own or its file's stem; or "base".
   std::filesystem::path file;    ///< Empty for "base": no adapter.
   std::optional<TaskInfo> info;  ///< None for "base" and for LoRA files of other tools.
   PromptFormat prompt;           ///< The task's own, or the default.

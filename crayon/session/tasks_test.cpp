@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "crayon/base/error.h"
+#include "crayon/base/files.h"
 #include "crayon/testing/random.h"
 
 namespace crayon {
@@ -46,6 +47,18 @@ TEST_F(Tasks, ALoraOfAnotherToolHasNoInfoAndKnowsItsLowestLayer) {
   EXPECT_FALSE(task.info);
   EXPECT_EQ(task.name, "other");
   EXPECT_EQ(task.first_layer, 7);
+}
+
+TEST_F(Tasks, AStoredTaskIsCalledAsItIsStoredAnyOtherAsItCallsItself) {
+  TaskInfo info;
+  info.name = "old";
+  const auto bytes =
+      task_to_gguf({.adapter = random_adapter({.tensors = {"blk.7.attn_q.weight"}}), .info = info});
+  store_task("new", bytes);
+  EXPECT_EQ(open_task("new").name, "new");
+  const auto file = home_.path() / "file.gguf";
+  write_atomically(file, bytes);
+  EXPECT_EQ(open_task(file.string()).name, "old");
 }
 
 TEST_F(Tasks, BaseIsNoFile) {
