@@ -8,6 +8,9 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
+#include "crayon/session/customize.h"
+#include "crayon/session/internal/test_world.h"
+#include "crayon/testing/fake_engine.h"
 #include "crayon/testing/random.h"
 
 namespace crayon {
@@ -50,10 +53,10 @@ TEST_F(Tasks, ALoraOfAnotherToolHasNoInfoAndKnowsItsLowestLayer) {
 }
 
 TEST_F(Tasks, AStoredTaskIsCalledAsItIsStoredAnyOtherAsItCallsItself) {
-  TaskInfo info;
-  info.name = "old";
-  const auto bytes =
-      task_to_gguf({.adapter = random_adapter({.tensors = {"blk.7.attn_q.weight"}}), .info = info});
+  const auto model = make_fake_model({.d_model = kWidth});
+  const auto engine = model->open_engine({});
+  Pool pool = make_test_pool(home_.path() / "pool", *model, 2);
+  const auto bytes = customize(pool, *model, *engine, make_test_examples(4), {.name = "old"}).file;
   store_task("new", bytes);
   EXPECT_EQ(open_task("new").name, "new");
   const auto file = home_.path() / "file.gguf";
