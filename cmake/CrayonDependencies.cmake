@@ -1,5 +1,5 @@
 # Third-party libraries. An installed one is taken first; configuring never downloads anything:
-# script/setup puts the pinned llama.cpp into a cache and script/build points CMAKE_PREFIX_PATH there.
+# script/setup puts the pinned llama.cpp into a cache and script/build names it by llama_DIR and ggml_DIR.
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
@@ -9,7 +9,6 @@ find_package(Eigen3 REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
 find_path(HTTPLIB_INCLUDE_DIR httplib.h REQUIRED)
 find_library(HTTPLIB_LIBRARY cpp-httplib REQUIRED)
@@ -17,6 +16,17 @@ find_package(llama QUIET)
 if(NOT llama_FOUND)
   message(FATAL_ERROR "llama.cpp was not found; script/setup builds the pinned one and script/build finds it, "
                       "or name your own with CMAKE_PREFIX_PATH or llama_DIR")
+endif()
+include(CheckStructHasMember)
+set(CMAKE_REQUIRED_LIBRARIES llama)
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)  # compiled only, not linked
+check_struct_has_member("struct llama_context_params" n_outputs_max llama.h CRAYON_LLAMA_FITS LANGUAGE CXX)
+unset(CMAKE_TRY_COMPILE_TARGET_TYPE)
+unset(CMAKE_REQUIRED_LIBRARIES)
+if(NOT CRAYON_LLAMA_FITS)
+  message(FATAL_ERROR "llama.cpp in ${llama_DIR} does not have what Crayon calls (llama_context_params.n_outputs_max); "
+                      "it needs the one that third_party/llama.cpp/VERSION names, or a newer one: "
+                      "CRAYON_LLAMA=pinned takes that")
 endif()
 
 set(CRAYON_WITH_TRAINER OFF)
