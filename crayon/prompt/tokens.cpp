@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "crayon/base/error.h"
+#include "crayon/base/interrupt.h"
 #include "crayon/prompt/prompt.h"
 
 namespace crayon {
@@ -13,20 +14,31 @@ using Tokens = std::vector<int>;
 
 /// A prompt's tokens and those of the prompt with each choice.
 struct Sequences {
-  Tokens prompt;
-  std::vector<Tokens> wholes;
+  Sequences(std::string prompt_text, const Tokenize& tokenize)
+      : text(std::move(prompt_text)), prompt(tokenize(text)), longest(prompt.size()) {}
 
-  [[nodiscard]] std::size_t longest() const {
-    std::size_t longest = wholes.empty() ? prompt.size() : 0;
-    for (const Tokens& whole : wholes) longest = std::max(longest, whole.size());
-    return longest;
+  /// Each choice costs the prompt anew, so a long one with many choices takes seconds.
+  void add(const std::vector<std::string>& choices, const Tokenize& tokenize,
+           std::size_t max_tokens) {
+    if (!choices.empty()) longest = 0;
+    for (const std::string& choice : choices) {
+      throw_if_interrupted();
+      Tokens whole = tokenize(text + choice);
+      longest = std::max(longest, whole.size());
+      if (longest <= max_tokens) wholes.push_back(std::move(whole));
+    }
   }
+
+  std::string text;
+  Tokens prompt;
+  std::vector<Tokens> wholes;  ///< All of them only where the longest one fits.
+  std::size_t longest;
 };
 
 Sequences tokenize_all(const std::string& text, const std::vector<std::string>& choices,
-                       const Tokenize& tokenize) {
-  Sequences out{tokenize(text), {}};
-  for (const std::string& choice : choices) out.wholes.push_back(tokenize(text + choice));
+                       const Tokenize& tokenize, std::size_t max_tokens) {
+  Sequences out(text, tokenize);
+  out.add(choices, tokenize, max_tokens);
   return out;
 }
 
@@ -53,6 +65,7 @@ std::string cut_to(const RenderedPrompt& prompt, const Tokenize& tokenize, std::
   std::size_t too_little = 0;
   std::size_t enough = prompt.passage_end - prompt.passage_begin;
   while (enough - too_little > 1) {
+    throw_if_interrupted();
     const std::size_t middle = too_little + (enough - too_little) / 2;
     const bool fits = tokenize(without_start(prompt, middle)).size() <= budget;
     (fits ? enough : too_little) = middle;
@@ -60,11 +73,7 @@ std::string cut_to(const RenderedPrompt& prompt, const Tokenize& tokenize, std::
   return without_start(prompt, enough);
 }
 
-[[noreturn]] void refuse_length(std::size_t whole, std::size_t cut, std::size_t max_tokens) {
-  const std::string found =
-      cut == whole
-          ? fmt::format("{} tokens with the longest choice and no passage to cut", whole)
-          : fmt::format("{} tokens with the longest choice, {} without its passage", whole, cut);
+[[noreturn]] void refuse_length(const std::string& found, std::size_t max_tokens) {
   throw Error(ErrorCode::InvalidArgument,
               fmt::format("prompt: {}; expected at most {}; shorten the question or enlarge the "
                           "context",
@@ -76,16 +85,18 @@ std::string cut_to(const RenderedPrompt& prompt, const Tokenize& tokenize, std::
 Sequences cut_passage(const RenderedPrompt& prompt, const Tokenize& tokenize,
                       const Sequences& whole, std::size_t max_tokens) {
   const std::string none = without_start(prompt, prompt.passage_end - prompt.passage_begin);
-  const Sequences least = tokenize_all(none, prompt.choices, tokenize);
-  if (least.longest() > max_tokens) {
-    refuse_length(whole.longest(), least.longest(), max_tokens);
+  const Sequences least = tokenize_all(none, prompt.choices, tokenize, max_tokens);
+  if (least.longest > max_tokens) {
+    refuse_length(fmt::format("{} tokens with the longest choice, {} without its passage",
+                              whole.longest, least.longest),
+                  max_tokens);
   }
-  std::size_t added = whole.longest() - std::min(whole.longest(), whole.prompt.size());
+  std::size_t added = whole.longest - std::min(whole.longest, whole.prompt.size());
   while (added < max_tokens) {
     const std::string text = cut_to(prompt, tokenize, max_tokens - added);
-    Sequences cut = tokenize_all(text, prompt.choices, tokenize);
-    if (cut.longest() <= max_tokens) return cut;
-    added += cut.longest() - max_tokens;
+    Sequences cut = tokenize_all(text, prompt.choices, tokenize, max_tokens);
+    if (cut.longest <= max_tokens) return cut;
+    added += cut.longest - max_tokens;
   }
   return least;
 }
@@ -133,10 +144,19 @@ TokenizedChoices split(const Sequences& all) {
 
 TokenizedChoices tokenize_choices(const RenderedPrompt& prompt, const Tokenize& tokenize,
                                   std::size_t max_tokens) {
-  const Sequences whole = tokenize_all(prompt.text, prompt.choices, tokenize);
-  if (whole.longest() <= max_tokens) return split(whole);
-  if (prompt.passage_end == prompt.passage_begin) {
-    refuse_length(whole.longest(), whole.longest(), max_tokens);
+  const bool can_cut = prompt.passage_end > prompt.passage_begin;
+  Sequences whole(prompt.text, tokenize);
+  if (!can_cut && whole.prompt.size() > max_tokens) {  // before it is read again with each choice
+    refuse_length(
+        fmt::format("{} tokens without a choice and no passage to cut", whole.prompt.size()),
+        max_tokens);
+  }
+  whole.add(prompt.choices, tokenize, max_tokens);
+  if (whole.longest <= max_tokens) return split(whole);
+  if (!can_cut) {
+    refuse_length(
+        fmt::format("{} tokens with the longest choice and no passage to cut", whole.longest),
+        max_tokens);
   }
   const Sequences cut = cut_passage(prompt, tokenize, whole, max_tokens);
   TokenizedChoices out = split(cut);

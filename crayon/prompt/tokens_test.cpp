@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include "crayon/base/error.h"
+#include "crayon/base/interrupt.h"
 #include "crayon/base/random.h"
 #include "crayon/prompt/prompt.h"
 
@@ -149,6 +150,30 @@ TEST(TokenizeChoices, TokenizesThePromptOnceAndOnceAChoice) {
   };
   (void)tokenize_choices(prompt_of("Q:", {"a", "b", "c"}), counting, 100);
   EXPECT_EQ(calls, 4);
+}
+
+TEST(TokenizeChoices, RefusesAPromptThatIsTooLongBeforeItReadsAnyChoice) {
+  int calls = 0;
+  const auto counting = [&](std::string_view text) {
+    ++calls;
+    return by_byte(text);
+  };
+  const auto prompt = prompt_of("0123456789", std::vector<std::string>(256, "a"));
+  EXPECT_THAT([&] { (void)tokenize_choices(prompt, counting, 9); },
+              invalid("10 tokens without a choice and no passage to cut; expected at most 9"));
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(TokenizeChoices, StopsBetweenChoicesWhenInterrupted) {
+  int calls = 0;
+  const auto interrupting = [&](std::string_view text) {
+    if (++calls == 3) set_interrupted(true);
+    return by_byte(text);
+  };
+  EXPECT_THROW((void)tokenize_choices(prompt_of("Q:", {"a", "b", "c"}), interrupting, 100),
+               Interrupted);
+  set_interrupted(false);
+  EXPECT_EQ(calls, 3);
 }
 
 TEST(TokenizeChoices, CutsThePassageFromTheLeftJustEnoughAndSaysHowMuch) {
