@@ -23,7 +23,7 @@ def numbers(manifest):
         f"Seed {training['seed']}, {training['steps']:,} steps, {training['samples']:,} samples, "
         f"products in {training['number_type']}.",
         "",
-        "| set | n | base | all adapters evenly (a = 0) | gate at full tilt |",
+        "| set | n | base | all adapters evenly (a = 0) | gate at a = 0.5 |",
         "|---|--:|--:|--:|--:|",
     ]
     lines += [f"| {row['set']} | {row['n']} | {cell(row['base'])} | {cell(row['even'])} | {cell(row['tilted'])} |"
