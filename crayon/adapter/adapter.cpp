@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <system_error>
 
 #include "crayon/base/error.h"
 
@@ -42,6 +44,17 @@ std::size_t max_rank(const Adapter& adapter) {
   std::size_t rank = 0;
   for (const LoraTensor& tensor : adapter.tensors) rank = std::max(rank, tensor.rank());
   return rank;
+}
+
+std::optional<int> layer_of(std::string_view tensor) {
+  constexpr std::string_view kBlock = "blk.";
+  if (!tensor.starts_with(kBlock)) return std::nullopt;
+  tensor.remove_prefix(kBlock.size());
+  const std::string_view digits = tensor.substr(0, tensor.find('.'));
+  int layer = 0;
+  const auto [end, failed] = std::from_chars(digits.begin(), digits.end(), layer);
+  if (failed != std::errc() || end != digits.end() || digits.front() == '-') return std::nullopt;
+  return layer;
 }
 
 void check_adapter(const Adapter& adapter) {

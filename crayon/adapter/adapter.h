@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "crayon/base/matrix.h"
@@ -28,6 +30,10 @@ struct Adapter {
 
 /// Largest rank of its tensors; 0 when it has none.
 [[nodiscard]] std::size_t max_rank(const Adapter& adapter);
+
+/// The layer of a weight in GGUF naming: 7 for "blk.7.attn_q.weight"; none where there is no such
+/// number.
+[[nodiscard]] std::optional<int> layer_of(std::string_view tensor);
 
 /// @throws Error InvalidArgument  unsorted or repeated names, A and B that do not match, numbers
 ///                                that are not finite; names the tensor and both shapes

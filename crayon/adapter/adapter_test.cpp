@@ -74,5 +74,14 @@ INSTANTIATE_TEST_SUITE_P(
                       "not finite"},
         BrokenAdapter{"scale", [](Adapter& a) { a.tensors[1].scale = kInf; }, "not finite"}));
 
+TEST(LayerOf, ReadsTheNumberOfABlockAndNothingElse) {
+  EXPECT_EQ(layer_of("blk.7.attn_q.weight"), 7);
+  EXPECT_EQ(layer_of("blk.0"), 0);
+  for (const char* other : {"", "blk", "blk.", "blk..x", "blk.-0.x", "blk.7a.x",
+                            "blk.99999999999.x", "output.weight", "xblk.7.x"}) {
+    EXPECT_EQ(layer_of(other), std::nullopt) << other;
+  }
+}
+
 }  // namespace
 }  // namespace crayon

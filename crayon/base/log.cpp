@@ -3,14 +3,36 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <array>
+#include <cstdlib>
+#include <string_view>
+#include <utility>
+
 namespace crayon {
 namespace {
+
+constexpr std::array<std::pair<std::string_view, spdlog::level::level_enum>, 4> kLevels{{
+    {"debug", spdlog::level::debug},
+    {"info", spdlog::level::info},
+    {"warning", spdlog::level::warn},
+    {"error", spdlog::level::err},
+}};
+
+void set_level_asked_for(spdlog::logger& logger) {
+  logger.set_level(spdlog::level::info);
+  const char* asked = std::getenv("CRAYON_LOG");
+  if (asked == nullptr || *asked == '\0') return;
+  for (const auto& [name, level] : kLevels) {
+    if (name == asked) return logger.set_level(level);
+  }
+  logger.warn("warning: CRAYON_LOG is '{}'; expected debug, info, warning or error", asked);
+}
 
 spdlog::logger& logger() {
   static const auto instance = [] {
     auto made = spdlog::stderr_logger_mt("crayon");
     made->set_pattern("crayon: %v");
-    made->set_level(spdlog::level::info);
+    set_level_asked_for(*made);
     return made;
   }();
   return *instance;
@@ -18,21 +40,7 @@ spdlog::logger& logger() {
 
 }  // namespace
 
-void set_log_level(LogLevel level) {
-  switch (level) {
-    case LogLevel::Quiet:
-      return logger().set_level(spdlog::level::err);
-    case LogLevel::Warning:
-      return logger().set_level(spdlog::level::warn);
-    case LogLevel::Info:
-      return logger().set_level(spdlog::level::info);
-    case LogLevel::Debug:
-      return logger().set_level(spdlog::level::debug);
-  }
-}
-
 void log_warning(const std::string& message) { logger().warn("warning: {}", message); }
-void log_info(const std::string& message) { logger().info("{}", message); }
 void log_debug(const std::string& message) { logger().debug("{}", message); }
 
 }  // namespace crayon

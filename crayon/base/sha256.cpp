@@ -3,13 +3,19 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
-#include <fstream>
 #include <vector>
 
-#include "crayon/base/error.h"
+#include "crayon/base/files.h"
+#include "crayon/base/interrupt.h"
 
 namespace crayon {
+namespace {
+
+constexpr std::uint64_t kPieceBytes = 1 << 20;
+
+}  // namespace
 
 struct Sha256::State {
   struct Free {
@@ -49,19 +55,14 @@ std::string sha256_hex(std::string_view text) {
 }
 
 std::string sha256_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path)) {
-    throw Error(ErrorCode::NotFound,
-                fmt::format("{}: cannot be opened as a file; check the path", path.string()));
-  }
+  const InputFile file(path);
   Sha256 hash;
-  std::vector<char> piece(1 << 20);
-  while (file) {
-    file.read(piece.data(), static_cast<std::streamsize>(piece.size()));
-    hash.update(std::as_bytes(std::span(piece.data(), static_cast<std::size_t>(file.gcount()))));
-  }
-  if (file.bad()) {
-    throw Error(ErrorCode::Unavailable, fmt::format("{}: cannot be read", path.string()));
+  std::vector<std::byte> piece(std::min(kPieceBytes, file.size()));
+  for (std::uint64_t at = 0; at < file.size(); at += piece.size()) {
+    throw_if_interrupted();
+    piece.resize(std::min(kPieceBytes, file.size() - at));
+    file.read(at, piece);
+    hash.update(piece);
   }
   return hash.hex();
 }

@@ -28,7 +28,7 @@ class Sha256 {
 
 [[nodiscard]] std::string sha256_hex(std::span<const std::byte> bytes);
 [[nodiscard]] std::string sha256_hex(std::string_view text);
-/// Hash of a file, read in pieces. @throws Error NotFound, Unavailable
+/// Hash of a file, read in pieces. @throws Error  as InputFile and its read()
 [[nodiscard]] std::string sha256_file(const std::filesystem::path& path);
 
 }  // namespace crayon

@@ -11,6 +11,7 @@
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
 #include "crayon/base/log.h"
+#include "crayon/base/text.h"
 
 namespace crayon {
 namespace {
@@ -18,19 +19,13 @@ namespace {
 constexpr const char* kDefaultModel = "smollm2-135m-instruct";
 constexpr std::uint64_t kLongestKey = 4096;
 
-std::string trimmed(std::string text) {
-  const char* blanks = " \t\r\n";
-  text.erase(text.find_last_not_of(blanks) + 1);
-  text.erase(0, text.find_first_not_of(blanks));
-  return text;
-}
-
 std::string server_key(const ServerArgs& args) {
   if (args.key_file.empty()) {
     const char* key = std::getenv("CRAYON_SERVER_KEY");
-    return key == nullptr ? "" : trimmed(key);
+    return key == nullptr ? "" : std::string(trimmed(key));
   }
-  std::string key = trimmed(read_text(args.key_file, kLongestKey));
+  const std::string text = read_text(args.key_file, kLongestKey);
+  const auto key = std::string(trimmed(text));
   if (key.empty()) {
     throw Error(ErrorCode::InvalidArgument,
                 fmt::format("{}: the key file is empty; expected the server's key on one line",
@@ -175,20 +170,6 @@ std::function<void(const FetchProgress&)> fetch_reporter(std::ostream& notes, bo
   return [reporter](const FetchProgress& progress) {
     (*reporter)({progress.step, progress.done, progress.total});
   };
-}
-
-void check_output(const std::filesystem::path& file) {
-  const auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
-  if (std::filesystem::is_directory(file)) {
-    throw Error(
-        ErrorCode::InvalidArgument,
-        fmt::format("{}: is a folder; expected the name of a file to write", file.string()));
-  }
-  if (!std::filesystem::is_directory(folder)) {
-    throw Error(ErrorCode::InvalidArgument,
-                fmt::format("{}: its folder {} is not there; make it first", file.string(),
-                            folder.string()));
-  }
 }
 
 }  // namespace crayon

@@ -93,8 +93,4 @@ class StepReporter {
 [[nodiscard]] std::function<void(const FetchProgress&)> fetch_reporter(std::ostream& notes,
                                                                        bool enabled);
 
-/// Refuses an output that cannot be written, before the work begins.
-/// @throws Error InvalidArgument  a folder, or in a folder that is not there
-void check_output(const std::filesystem::path& file);
-
 }  // namespace crayon

@@ -6,6 +6,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <exception>
+#include <filesystem>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -28,6 +29,7 @@ constexpr const char* kExamples = R"(Examples:
   crayon eval --task mine --data test.jsonl
   crayon serve --model bigger.gguf --port 8080
 A default for any flag may stand in the environment (CRAYON_THREADS=2) or in crayon.toml.
+CRAYON_LOG=debug says more on standard error, CRAYON_LOG=error less.
 Exit status: 0; 2 bad argument; 3 not found; 4 incompatible; 5 corrupt file; 6 unsupported;
 7 unavailable; 130 interrupted; 1 a bug in crayon.)";
 
@@ -116,6 +118,9 @@ int run_program(int argc, char** argv, std::ostream& out, std::ostream& notes) {
   } catch (const Interrupted&) {
     notes << "crayon: interrupted\n";
     return kInterrupted;
+  } catch (const std::filesystem::filesystem_error& error) {
+    notes << "crayon: " << error.what() << "; check the path and its rights\n";
+    return info(ErrorCode::Unavailable).exit_status;
   } catch (const std::bad_alloc&) {
     notes << "crayon: out of memory\n";
     return kOurBug;

@@ -106,6 +106,9 @@ int run_program(int argc, char** argv) {
   } catch (const Interrupted&) {
     std::cerr << "crayon-trainer: interrupted; go on with --resume\n";
     return kInterrupted;
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::cerr << "crayon-trainer: " << error.what() << "; check the path and its rights\n";
+    return info(ErrorCode::Unavailable).exit_status;
   } catch (const std::bad_alloc&) {
     std::cerr << "crayon-trainer: out of memory; lower [train] batch_tokens or cache_gib\n";
     return info(ErrorCode::Unavailable).exit_status;

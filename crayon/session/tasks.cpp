@@ -35,17 +35,6 @@ Error no_task(const std::string& name) {
           fmt::format("no task '{}' in {}{}", name, tasks_folder().string(), hint)};
 }
 
-/// The layer in "blk.7.attn_q.weight"; 0 for other tensors.
-int layer_of(const std::string& tensor) {
-  if (!tensor.starts_with("blk.")) return 0;
-  int layer = 0;
-  for (std::size_t i = 4; i < tensor.size() && tensor[i] >= '0' && tensor[i] <= '9'; ++i) {
-    if (layer > 100000) return 0;
-    layer = layer * 10 + (tensor[i] - '0');
-  }
-  return layer;
-}
-
 }  // namespace
 
 void check_task_name(const std::string& name) {
@@ -79,7 +68,7 @@ fs::path find_task(const std::string& name_or_file) {
   if (is_path(name_or_file)) return name_or_file;
   const auto known = list_tasks();
   if (std::ranges::find(known, name_or_file) != known.end()) return task_path(name_or_file);
-  if (fs::is_regular_file(name_or_file)) return name_or_file;
+  if (file_kind(name_or_file) == FileKind::File) return name_or_file;
   throw no_task(name_or_file);
 }
 
@@ -98,7 +87,7 @@ OpenTask open_task(const std::string& name_or_file) {
   task.name = task.info && !stored ? task.info->name : task.file.stem().string();
   if (task.info) task.prompt = task.info->prompt;
   for (const LoraTensor& tensor : read.adapter.tensors) {
-    task.first_layer = std::min(task.first_layer, layer_of(tensor.name));
+    task.first_layer = std::min(task.first_layer, layer_of(tensor.name).value_or(0));
   }
   return task;
 }

@@ -79,6 +79,12 @@ TEST_F(Tasks, AnUnknownNameGetsTheNearestOnes) {
               Throws<Error>(Property(&Error::code, ErrorCode::NotFound)));
 }
 
+TEST_F(Tasks, ANameThatNoFileCanHaveIsOneClearError) {
+  const std::string longest(5000, 'a');
+  EXPECT_THAT([&] { (void)find_task(longest); },
+              Throws<Error>(Property(&Error::code, ErrorCode::InvalidArgument)));
+}
+
 TEST_F(Tasks, NamesCannotLeaveTheFolder) {
   const std::string long_name(65, 'a');
   for (const std::string& name : {std::string(), std::string("a/b"), std::string(".."),

@@ -4,32 +4,14 @@
 
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
 #include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
 
+#include "crayon/base/files.h"
+
 namespace crayon {
-
-/// A regular file opened for reading. Move-only by way of its owner: not copyable.
-class InputFile {
- public:
-  /// @throws Error NotFound, InvalidArgument (a folder or device), Unavailable
-  explicit InputFile(const std::filesystem::path& path);
-  ~InputFile();
-  InputFile(const InputFile&) = delete;
-  InputFile& operator=(const InputFile&) = delete;
-
-  [[nodiscard]] std::uint64_t size() const { return size_; }
-  /// Fills `to` from `offset` on. @throws Error CorruptFile (the file ends before), Unavailable
-  void read(std::uint64_t offset, std::span<std::byte> to) const;
-
- private:
-  std::string name_;
-  int fd_ = -1;
-  std::uint64_t size_ = 0;
-};
 
 /// Reads forward. Every read past the end throws Error CorruptFile with offset, need and rest.
 class GgufSource {

@@ -35,21 +35,9 @@ void check_inside(const fs::path& folder, const fs::path& path) {
   }
 }
 
-/// The layer of "blk.7.attn_q.weight", or -1.
-int layer_of(const std::string& tensor) {
-  constexpr std::size_t kMostDigits = 5;
-  if (!tensor.starts_with("blk.")) return -1;
-  const std::string digits = tensor.substr(4, tensor.find('.', 4) - 4);
-  if (digits.empty() || digits.size() > kMostDigits ||
-      digits.find_first_not_of("0123456789") != std::string::npos) {
-    return -1;
-  }
-  return std::stoi(digits);
-}
-
 void check_layers(const Adapter& adapter, const PoolManifest& manifest, const std::string& file) {
   for (const LoraTensor& tensor : adapter.tensors) {
-    const int layer = layer_of(tensor.name);
+    const int layer = layer_of(tensor.name).value_or(-1);
     if (layer < manifest.first_layer || layer >= manifest.base.n_layers) {
       throw incompatible(file,
                          fmt::format("adapts '{}', but the pool's layers are {} to {}", tensor.name,
@@ -62,7 +50,7 @@ void check_layers(const Adapter& adapter, const PoolManifest& manifest, const st
 
 PoolManifest read_manifest(const fs::path& folder) {
   const fs::path path = folder / kManifestFile;
-  if (!fs::is_regular_file(path)) {
+  if (file_kind(path) != FileKind::File) {
     throw Error(ErrorCode::NotFound, fmt::format("{}: holds no {}; name the folder of a pool",
                                                  folder.string(), kManifestFile));
   }
