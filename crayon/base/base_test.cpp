@@ -1,16 +1,23 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
+#include <optional>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "crayon/base/bytes.h"
 #include "crayon/base/error.h"
+#include "crayon/base/log.h"
 #include "crayon/base/progress.h"
 #include "crayon/base/random.h"
 #include "crayon/base/sha256.h"
+#include "crayon/base/text.h"
 
 namespace crayon {
 namespace {
@@ -57,9 +64,16 @@ TEST(Half, RoundTripsEveryFiniteHalf) {
   EXPECT_TRUE(std::isnan(half_to_float(float_to_half(std::numeric_limits<float>::quiet_NaN()))));
 }
 
+TEST(Half, RoundsTiesToEven) {
+  EXPECT_EQ(half_to_float(float_to_half(2049.0f)), 2048.0f);
+  EXPECT_EQ(half_to_float(float_to_half(2051.0f)), 2052.0f);
+}
+
 TEST(Bfloat, RoundsToNearestEven) {
-  EXPECT_EQ(bfloat_to_float(float_to_bfloat(1.0f)), 1.0f);
-  EXPECT_NEAR(bfloat_to_float(float_to_bfloat(3.14159f)), 3.14159f, 0.01f);
+  EXPECT_EQ(float_to_bfloat(std::bit_cast<float>(0x3f808000u)), 0x3f80u);
+  EXPECT_EQ(float_to_bfloat(std::bit_cast<float>(0x3f818000u)), 0x3f82u);
+  EXPECT_EQ(float_to_bfloat(std::bit_cast<float>(0x3f808001u)), 0x3f81u);
+  EXPECT_EQ(float_to_bfloat(std::bit_cast<float>(0x3f817fffu)), 0x3f81u);
 }
 
 TEST(Sha256, GivesTheKnownHashOfAbc) {  // FIPS 180-4, example B.1
@@ -97,6 +111,60 @@ TEST(Progress, WritesALogLineAtTheEndWhenNotOnATerminal) {
   }
   EXPECT_THAT(out.str(), HasSubstr("embed 4 of 4 items (100 %)"));
   EXPECT_THAT(out.str(), HasSubstr("loss 1.5"));
+}
+
+double rate_in(const std::string& line) {
+  const auto end = line.find(" items/s");
+  const auto begin = line.rfind(' ', end - 1) + 1;
+  return end == std::string::npos ? 0 : std::stod(line.substr(begin, end - begin));
+}
+
+TEST(Progress, ItsRateIsOfWhatCameAfterTheFirstCall) {
+  using namespace std::chrono_literals;
+  constexpr auto kSlept = 50ms;
+  std::ostringstream out;
+  std::optional<Progress> progress(std::in_place, out, ProgressOptions{.label = "train"});
+  std::this_thread::sleep_for(kSlept);  // reading a model, say: before the first unit
+  const auto begin = std::chrono::steady_clock::now();
+  progress->set(1000);  // a resumed job
+  std::this_thread::sleep_for(kSlept);
+  progress->set(1010);
+  progress.reset();
+  const std::chrono::duration<double> whole = std::chrono::steady_clock::now() - begin;
+  EXPECT_GE(rate_in(out.str()), 0.99 * 10 / whole.count());
+  EXPECT_LE(rate_in(out.str()), 1.01 * 10 / std::chrono::duration<double>(kSlept).count());
+}
+
+TEST(Progress, SaysNoRateAfterOneCall) {
+  std::ostringstream out;
+  { Progress(out, {.label = "embed", .total = 8}).set(4); }
+  EXPECT_THAT(out.str(), ::testing::Not(HasSubstr("/s")));
+}
+
+/// What a new process with this CRAYON_LOG says.
+void expect_log(const char* level, const std::string& said) {
+  EXPECT_EXIT(
+      {
+        ::setenv("CRAYON_LOG", level, 1);
+        log_debug("small");
+        log_warning("large");
+        std::exit(0);
+      },
+      ::testing::ExitedWithCode(0), said);
+}
+
+TEST(LogDeathTest, SaysWhatTheEnvironmentAsksFor) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  expect_log("", "^crayon: warning: large\n$");
+  expect_log("debug", "^crayon: small\ncrayon: warning: large\n$");
+  expect_log("error", "^$");
+  expect_log("loud", "CRAYON_LOG is 'loud'; expected debug, info, warning or error");
+}
+
+TEST(Text, IsTrimmedAndLowered) {
+  EXPECT_EQ(trimmed(" \t a b\r\n\v\f"), "a b");
+  EXPECT_EQ(trimmed(" \n"), "");
+  EXPECT_EQ(lowered("A\xc3\x84z"), "a\xc3\x84z");
 }
 
 TEST(FormatDuration, ReadsAsPeopleSayIt) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 
 namespace crayon {
@@ -38,14 +39,15 @@ Progress::~Progress() {
 }
 
 void Progress::set(std::uint64_t done, const std::string& note) {
-  if (!started_) {
+  const auto now = Clock::now();
+  if (!started_) {  // how long these took is not known: the rate is of what comes after
     started_ = true;
-    first_ = done > 1 ? done - 1 : 0;
+    first_ = done;
+    start_ = now;
   }
   done_ = done;
   note_ = note;
   if (!options_.enabled) return;
-  const auto now = Clock::now();
   const auto step = terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10000);
   if (now - last_ < step) return;
   print(now);
@@ -54,7 +56,8 @@ void Progress::set(std::uint64_t done, const std::string& note) {
 void Progress::print(Clock::time_point now) {
   last_ = now;
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  const double rate = seconds > 0 ? static_cast<double>(done_ - first_) / seconds : 0;
+  const double rate =
+      seconds > 0 ? static_cast<double>(done_ - std::min(first_, done_)) / seconds : 0;
   std::string line = options_.label + " " + amount(done_, options_.unit);
   if (options_.total > 0) {
     line += fmt::format(" of {} {} ({:.0f} %)", amount(options_.total, options_.unit),

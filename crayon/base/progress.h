@@ -25,7 +25,8 @@ class Progress {
   ~Progress();  ///< Ends the line.
 
   void advance(std::uint64_t n = 1) { set(done_ + n); }
-  /// Units done so far, and a note behind them ("loss 1.23").
+  /// Units done so far, and a note behind them ("loss 1.23"). The rate counts from the first call
+  /// on: a resumed job may begin with what was done before.
   void set(std::uint64_t done, const std::string& note = {});
 
  private:
@@ -34,7 +35,7 @@ class Progress {
   std::ostream& out_;
   ProgressOptions options_;
   std::uint64_t done_ = 0;
-  std::uint64_t first_ = 0;  ///< Units done before this run (a resumed job): not part of the rate.
+  std::uint64_t first_ = 0;  ///< Units done at the first set(): not part of the rate.
   bool started_ = false;
   bool terminal_;
   std::string note_;
