@@ -1,10 +1,12 @@
 #include "crayon/formats/examples.h"
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <iostream>
 #include <set>
 
+#include "crayon/base/text.h"
 #include "crayon/formats/internal/json.h"
 #include "crayon/formats/internal/line_reader.h"
 #include "crayon/formats/internal/messages.h"
@@ -12,18 +14,11 @@
 namespace crayon {
 namespace {
 
-constexpr std::string_view kBlanks = " \t\r\n\v\f";
 constexpr std::string_view kForms = "{\"question\", \"choices\"}, {\"prompt\"} or {\"messages\"}";
 constexpr std::array<std::string_view, 3> kRoles{"system", "user", "assistant"};
 constexpr std::size_t kMaxChoices = 1000;
 
-bool is_blank(std::string_view text) { return text.find_first_not_of(kBlanks) == text.npos; }
-
-std::string_view trim(std::string_view text) {
-  if (is_blank(text)) return {};
-  const auto begin = text.find_first_not_of(kBlanks);
-  return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
-}
+bool is_blank(std::string_view text) { return trimmed(text).empty(); }
 
 /// One line as JSON. Messages never quote its values: they are the user's own text.
 class Line {
@@ -86,17 +81,15 @@ std::vector<std::string> read_choices(const Line& line) {
   return choices;
 }
 
-/// Index of the one choice that equals `text`, exactly or else without outer blanks.
+/// Index of the choice that equals `text` exactly, else of the only one that does without outer
+/// blanks.
 std::optional<int> find_choice(const std::vector<std::string>& choices, std::string_view text) {
-  std::optional<int> found;
-  for (std::size_t i = 0; i < choices.size(); ++i) {
-    if (choices[i] == text) return static_cast<int>(i);
-    if (trim(choices[i]) == trim(text)) {
-      if (found) return std::nullopt;
-      found = static_cast<int>(i);
-    }
-  }
-  return found;
+  const auto exact = std::ranges::find(choices, text);
+  if (exact != choices.end()) return static_cast<int>(exact - choices.begin());
+  const auto same = [&](const std::string& choice) { return trimmed(choice) == trimmed(text); };
+  const auto found = std::ranges::find_if(choices, same);
+  if (found == choices.end() || std::any_of(found + 1, choices.end(), same)) return std::nullopt;
+  return static_cast<int>(found - choices.begin());
 }
 
 std::optional<int> read_answer(const Line& line, const std::vector<std::string>& choices) {

@@ -63,6 +63,14 @@ TEST(Examples, TheAnswerMayBeTheTextOfAChoice) {
   EXPECT_EQ(answer("\"1\""), 2) << "a text is a text, not an index";
   EXPECT_EQ(answer("1"), 1);
   EXPECT_EQ(answer("null"), std::nullopt);
+  const auto alike = [](const std::string& text) {
+    return parse_example(
+               R"({"question": "q", "choices": ["a ", " a", "a", "b"], "answer": ")" + text + "\"}",
+               "x:1")
+        .answer;
+  };
+  EXPECT_EQ(alike("a"), 2) << "an equal choice comes before one equal but for blanks";
+  EXPECT_EQ(alike("a "), 0);
 }
 
 TEST(Examples, ReadsCompletionsAndMessages) {

@@ -6,15 +6,13 @@
 #include <set>
 
 #include "crayon/base/sha256.h"
+#include "crayon/base/text.h"
 #include "crayon/gate/internal/vectors.h"
 
 namespace crayon {
 namespace {
 
 using internal::require;
-
-bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 /// Place of a label in a head; labels.size() when unknown.
 std::size_t find_label(const Head& head, std::uint64_t label) {
@@ -56,11 +54,7 @@ struct Mean {
 }  // namespace
 
 std::uint64_t label_hash(std::string_view label) {
-  while (!label.empty() && is_blank(label.front())) label.remove_prefix(1);
-  while (!label.empty() && is_blank(label.back())) label.remove_suffix(1);
-  std::string text(label);
-  std::transform(text.begin(), text.end(), text.begin(), lower);
-  const std::string hex = sha256_hex(text);
+  const std::string hex = sha256_hex(lowered(trimmed(label)));
   std::uint64_t hash = 0;
   std::from_chars(hex.data(), hex.data() + 16, hash, 16);
   return hash;

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "crayon/base/error.h"
+#include "crayon/base/text.h"
 
 namespace crayon {
 namespace {
@@ -14,25 +15,10 @@ namespace {
 constexpr std::size_t kMaxChoices = 26;
 constexpr std::size_t kMaxReplyBytes = 4096;  // a reply to "the letter only" is short
 
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-char lower(char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 /// Letters, digits, the apostrophe inside a word, and all bytes of other scripts.
 bool is_word(char c) {
-  return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '\'' ||
+  return (lowered(c) >= 'a' && lowered(c) <= 'z') || (c >= '0' && c <= '9') || c == '\'' ||
          static_cast<unsigned char>(c) >= 0x80;
-}
-
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), lower);
-  return out;
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
-  return text;
 }
 
 /// A word of the reply and what stands right before and after it.
@@ -83,6 +69,8 @@ constexpr std::array<std::string_view, 12> kCues{"answer",  "is",   "option", "c
                                                  "answers", "be",   "say",    "go"};
 constexpr std::array<std::string_view, 8> kAfterLetter{"is",    "because", "since", "seems",
                                                        "would", "should",  "or",    "and"};
+/// "I would say ..." is no letter.
+constexpr std::array<std::string_view, 2> kAfterPerson{"would", "should"};
 constexpr std::array<std::string_view, 2> kJoins{"or", "and"};
 
 /// A letter of a choice in the reply.
@@ -123,7 +111,7 @@ class ReplyReader {
   /// Index of a single letter within the choices.
   [[nodiscard]] std::optional<int> letter_index(std::string_view word) const {
     if (word.size() != 1) return std::nullopt;
-    const int index = lower(word.front()) - 'a';
+    const int index = lowered(word.front()) - 'a';
     if (index < 0 || index >= static_cast<int>(choices_.size())) return std::nullopt;
     return index;
   }
@@ -173,8 +161,10 @@ class ReplyReader {
     if (previous == "not") return std::nullopt;
     if (!is_upper(word.raw.front()) && !bracketed && !(at == 0 && delimited)) return std::nullopt;
     const bool could_be_word = word.low == "a" || word.low == "i";
-    if (could_be_word && !delimited && !one_of(words_[at + 1].low, kAfterLetter)) {
-      return std::nullopt;
+    if (could_be_word && !delimited) {
+      const std::string& next = words_[at + 1].low;
+      if (!one_of(next, kAfterLetter)) return std::nullopt;
+      if (word.low == "i" && one_of(next, kAfterPerson)) return std::nullopt;
     }
     return Mention{*index, at, at == 0 || bracketed || one_of(previous, kCues)};
   }
@@ -270,7 +260,7 @@ std::string normalize_answer(std::string_view text) {
     if (is_space(c)) {
       kept += ' ';
     } else if (is_word(c) && c != '\'') {
-      kept += lower(c);
+      kept += lowered(c);
     }
   }
   std::string out;

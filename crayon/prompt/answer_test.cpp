@@ -63,18 +63,19 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Nothing, ReplyTest,
-    ::testing::Values(Reply{"", kCities, std::nullopt}, Reply{"   \n", kCities, std::nullopt},
-                      Reply{"???", kCities, std::nullopt}, Reply{"'", kCities, std::nullopt},
-                      Reply{"A or B", kCities, std::nullopt}, Reply{"A, B", kCities, std::nullopt},
-                      Reply{"B and C", kCities, std::nullopt}, Reply{"A/B", kCities, std::nullopt},
-                      Reply{"The answer is A or B", kCities, std::nullopt},
-                      Reply{"(A) or (B)", kCities, std::nullopt},
-                      Reply{"Paris or Berlin", kCities, std::nullopt},
-                      Reply{"I'm sorry, I cannot answer that.", kTen, std::nullopt},
-                      Reply{"I do not know", kTen, std::nullopt}, Reply{"E", kCities, std::nullopt},
-                      Reply{"The answer is F.", kCities, std::nullopt},
-                      Reply{"Rome", kCities, std::nullopt},
-                      Reply{"yes and no", kYesNo, std::nullopt}, Reply{"B", kNone, std::nullopt}));
+    ::testing::Values(
+        Reply{"", kCities, std::nullopt}, Reply{"   \n", kCities, std::nullopt},
+        Reply{"???", kCities, std::nullopt}, Reply{"'", kCities, std::nullopt},
+        Reply{"A or B", kCities, std::nullopt}, Reply{"A, B", kCities, std::nullopt},
+        Reply{"B and C", kCities, std::nullopt}, Reply{"A/B", kCities, std::nullopt},
+        Reply{"The answer is A or B", kCities, std::nullopt},
+        Reply{"(A) or (B)", kCities, std::nullopt}, Reply{"Paris or Berlin", kCities, std::nullopt},
+        Reply{"I'm sorry, I cannot answer that.", kTen, std::nullopt},
+        Reply{"I do not know", kTen, std::nullopt},
+        Reply{"I would say it is a transfer", kTen, std::nullopt},
+        Reply{"I should think so", kTen, std::nullopt}, Reply{"E", kCities, std::nullopt},
+        Reply{"The answer is F.", kCities, std::nullopt}, Reply{"Rome", kCities, std::nullopt},
+        Reply{"yes and no", kYesNo, std::nullopt}, Reply{"B", kNone, std::nullopt}));
 
 TEST(ParseChoice, ReadsHostileRepliesWithoutHarm) {
   const std::string long_reply(1 << 20, 'A');
