@@ -52,7 +52,6 @@ struct GenerateOptions {
   std::uint64_t seed = 0;
   std::vector<std::string> stop = {};  ///< Texts that end the answer; not part of it.
   int top_log_probs = 0;               ///< Alternatives to report a token, at most 20.
-  bool add_bos = true;                 ///< false for text of a chat template that has its own.
 };
 struct TokenChoice {
   int id = 0;
@@ -85,10 +84,12 @@ class Engine {
                                      const std::function<void(std::size_t)>& on_done = {}) = 0;
 
   /// Log-probs of each choice with the adapter that is set; the prompt is computed once.
+  /// @throws Error CorruptFile  model and adapter give numbers that are not finite
   [[nodiscard]] virtual ScoreResult score(const ScoreRequest& request,
                                           const EmbeddingSpec& spec) = 0;
 
   /// Writes on from `prompt`. @throws Error InvalidArgument  the prompt fills the context
+  /// @throws Error CorruptFile  as score()
   [[nodiscard]] virtual Generated generate(std::string_view prompt, const GenerateOptions& options,
                                            const OnToken& on_token = {}) = 0;
 

@@ -282,6 +282,24 @@ TEST_P(EngineTest, AnAdapterOfAnotherShapeIsRefusedAndTheOldOneStays) {
   EXPECT_THAT(engine->logits(prompt_tokens(kText)).data, Pointwise(FloatNear(1e-5f), want));
 }
 
+TEST_P(EngineTest, NumbersThatAreNotFiniteAreNoAnswer) {
+  Adapter huge = random_model_adapter(options_, 0, 2, 1);
+  for (auto& tensor : huge.tensors) std::fill(tensor.b.data.begin(), tensor.b.data.end(), 1e30f);
+  const BlendPart part{huge, 1.0f};
+  const auto engine = model_->open_engine(exact());
+  engine->set_adapters({&part, 1});
+  const auto names_both =
+      Throws<Error>(AllOf(Property(&Error::code, ErrorCode::CorruptFile),
+                          Property(&Error::what, HasSubstr("tiny.gguf with the blended adapter"))));
+  EXPECT_THAT([&] { (void)engine->score({question()}, {}); }, names_both);
+  EXPECT_THAT([&] { (void)engine->generate(kText, {.max_tokens = 3}); }, names_both);
+  EXPECT_THAT(
+      [&] { (void)engine->generate(kText, {.max_tokens = 3, .temperature = 1, .top_p = 0.9f}); },
+      names_both);
+  engine->set_adapters({});
+  EXPECT_NO_THROW((void)engine->score({question()}, {}));
+}
+
 TEST_P(EngineTest, GreedyTextIsTheArgmaxOfTheLogits) {
   const auto engine = model_->open_engine(exact());
   const auto got = engine->generate(kText, {.max_tokens = 8, .top_log_probs = 3});
@@ -385,6 +403,15 @@ TEST_P(EngineTest, MetadataAndWeightsAreThoseOfTheFile) {
               Throws<Error>(Property(&Error::code, ErrorCode::NotFound)));
 }
 
+TEST_P(EngineTest, WeightsStayThoseOfTheOpenedFileWhenItIsReplaced) {
+  const FloatTensor before = model_->tensor("blk.1.attn_k.weight");
+  RandomModelOptions other = options_;
+  other.seed = 99;
+  write_random_model(file("other.gguf"), other);
+  std::filesystem::rename(file("other.gguf"), file());
+  EXPECT_EQ(model_->tensor("blk.1.attn_k.weight").data, before.data);
+}
+
 TEST_P(EngineTest, WrongRequestsNameWhatIsWrong) {
   const auto engine = model_->open_engine(exact());
   const std::vector<RenderedPrompt> prompts = {question()};
@@ -403,6 +430,25 @@ TEST_P(EngineTest, WrongRequestsNameWhatIsWrong) {
               Throws<Error>(Property(&Error::what, HasSubstr("max_choices is 256"))));
   EXPECT_THAT([&] { (void)engine->generate("a", {.temperature = -1}); },
               Throws<Error>(Property(&Error::what, HasSubstr("temperature is -1"))));
+}
+
+TEST(OpenModel, AVocabularyThatLacksWhatItsKindNeedsIsACorruptFile) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "no_bytes.gguf";
+  write_random_model(path, {.keys = {{"tokenizer.ggml.model", "llama"}}});
+  EXPECT_THAT([&] { (void)open_model(path, {.with_hash = false})->tokenize("x"); },
+              Throws<Error>(AllOf(Property(&Error::code, ErrorCode::CorruptFile),
+                                  Property(&Error::what, HasSubstr("no_bytes.gguf")))));
+}
+
+TEST(OpenModel, AModelForAnyContextTakesTheOneThatIsAskedFor) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "long.gguf";
+  write_random_model(path, {.keys = {{"llama.context_length", 4294967295u}}});
+  const auto model = open_model(path, {.with_hash = false});
+  EXPECT_GT(model->context_trained(), 1 << 20);
+  EXPECT_THAT([&] { (void)model->open_engine(exact())->generate(std::string(999, 'z'), {}); },
+              Throws<Error>(Property(&Error::what, HasSubstr("the context 256"))));
 }
 
 TEST(OpenModel, RefusesWhatIsNoModelOfAKnownArchitecture) {

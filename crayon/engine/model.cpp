@@ -1,11 +1,7 @@
 // open_model and the Model over llama.cpp.
 #include <fmt/format.h>
-#include <ggml.h>
-#include <gguf.h>
 
-#include <algorithm>
-#include <fstream>
-#include <mutex>
+#include <limits>
 
 #include "crayon/base/error.h"
 #include "crayon/engine/engine.h"
@@ -34,12 +30,15 @@ class GgufModel final : public Model, public std::enable_shared_from_this<GgufMo
   }
 
   const BaseModel& base() const override { return base_; }
-  int context_trained() const override { return llama_model_n_ctx_train(llama_->get()); }
+  int context_trained() const override {
+    const int tokens = llama_model_n_ctx_train(llama_->get());
+    return tokens < 0 ? std::numeric_limits<int>::max() : tokens;  // the file has an uint32
+  }
 
   std::vector<int> tokenize(std::string_view text, bool add_bos,
                             bool parse_special) const override {
-    if (parse_special) return tokenize_prompt(llama_->vocab(), text, add_bos);
-    std::vector<int> tokens = tokenize_text(llama_->vocab(), text, false);
+    if (parse_special) return tokenize_prompt(*llama_, text, add_bos);
+    std::vector<int> tokens = tokenize_text(*llama_, text, false);
     const int bos = llama_vocab_bos(llama_->vocab());
     if (add_bos && llama_vocab_get_add_bos(llama_->vocab()) && bos >= 0) {
       tokens.insert(tokens.begin(), bos);
@@ -54,7 +53,7 @@ class GgufModel final : public Model, public std::enable_shared_from_this<GgufMo
         throw Error(ErrorCode::InvalidArgument,
                     fmt::format("token {}; expected 0 to {}", token, base_.n_vocab - 1));
       }
-      text += token_piece(llama_->vocab(), token, /*special=*/true);
+      text += token_piece(*llama_, token, /*special=*/true);
     }
     return text;
   }
@@ -76,7 +75,7 @@ class GgufModel final : public Model, public std::enable_shared_from_this<GgufMo
                               "'blk.0.attn_q.weight'",
                               path_.string(), name, gguf_.tensors().size()));
     }
-    return {found->shape, read_dequantized(path_, *found)};
+    return {found->shape, read_dequantized(gguf_, *found)};
   }
 
   double hyperparameter(const std::string& key) const override {

@@ -1,11 +1,14 @@
-// What stands between raw tokens and text: UTF-8, stop texts, log-probs; and llama.cpp's log.
+// What stands between raw tokens and text: UTF-8, stop texts, log-probs; and what llama.cpp says
+// and throws.
 #include <ggml.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "crayon/base/error.h"
 #include "crayon/base/random.h"
+#include "crayon/engine/internal/llama_handles.h"
 #include "crayon/engine/internal/llama_log.h"
 #include "crayon/engine/internal/log_softmax.h"
 #include "crayon/engine/internal/stream_text.h"
@@ -13,8 +16,12 @@
 namespace crayon::internal {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Property;
+using ::testing::Throws;
 
 const std::string kBad = "\xEF\xBF\xBD";
 
@@ -88,6 +95,29 @@ TEST(LogSumExp, EqualsTheSlowSumForVocabulariesOfAnySize) {
   }
   const std::vector<float> far = {0.0f, -200.0f, -1e30f};
   EXPECT_NEAR(log_sum_exp(far), 0, 1e-6);
+}
+
+TEST(LogSumExp, IsNotFiniteWhereANumberIsNot) {
+  for (const std::size_t n : {1u, 3u, 64u, 200u}) {
+    for (const float bad : {std::nanf(""), -std::nanf(""), INFINITY}) {
+      for (std::size_t i = 0; i < n; ++i) {
+        std::vector<float> x(n, 1.0f);
+        x[i] = bad;
+        ASSERT_FALSE(std::isfinite(log_sum_exp(x))) << bad << " at " << i << " of " << n;
+      }
+    }
+    EXPECT_FALSE(std::isfinite(log_sum_exp(std::vector<float>(n, -INFINITY)))) << n;
+  }
+}
+
+TEST(Guarded, TurnsWhatLlamaCppThrowsIntoAnErrorThatNamesTheFile) {
+  EXPECT_EQ(guarded("m.gguf", [] { return 7; }), 7);
+  EXPECT_THAT([] { guarded("m.gguf", [] { throw std::out_of_range("map::at"); }); },
+              Throws<Error>(AllOf(Property(&Error::code, ErrorCode::CorruptFile),
+                                  Property(&Error::what, HasSubstr("m.gguf: llama.cpp")),
+                                  Property(&Error::what, HasSubstr("map::at")))));
+  EXPECT_THAT([] { guarded("m.gguf", [] { throw Error(ErrorCode::NotFound, "x"); }); },
+              Throws<Error>(Property(&Error::code, ErrorCode::NotFound)));
 }
 
 TEST(LlamaLogCapture, GivesErrorsInOrderWithoutFunctionNames) {

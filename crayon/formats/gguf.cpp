@@ -124,6 +124,17 @@ std::vector<std::string> Gguf::texts(const std::string& key) const {
   return *values;
 }
 
+std::vector<std::byte> Gguf::read_bytes(const GgufTensor& tensor) const {
+  const std::uint64_t begin = data_offset_ + tensor.offset;
+  if (memory_) {
+    const auto bytes = std::span(*memory_).subspan(begin, tensor.bytes);
+    return {bytes.begin(), bytes.end()};
+  }
+  std::vector<std::byte> bytes(tensor.bytes);
+  input_->read(begin, bytes);
+  return bytes;
+}
+
 std::vector<float> Gguf::read_floats(const GgufTensor& tensor) const {
   if (!is_readable(tensor.ggml_type)) {
     const GgmlType* type = find_ggml_type(tensor.ggml_type);
@@ -131,12 +142,8 @@ std::vector<float> Gguf::read_floats(const GgufTensor& tensor) const {
                      "tensor {} has number type {}, expected F32, F16, BF16 or Q8_0; convert it",
                      in_quotes(tensor.name), type != nullptr ? type->name : "unknown");
   }
-  const std::uint64_t begin = data_offset_ + tensor.offset;
-  if (memory_) {
-    return decode_floats(tensor.ggml_type, std::span(*memory_).subspan(begin, tensor.bytes));
-  }
-  std::vector<std::byte> bytes(tensor.bytes);
-  input_->read(begin, bytes);
+  if (!memory_) return decode_floats(tensor.ggml_type, read_bytes(tensor));
+  const auto bytes = std::span(*memory_).subspan(data_offset_ + tensor.offset, tensor.bytes);
   return decode_floats(tensor.ggml_type, bytes);
 }
 

@@ -3,6 +3,7 @@
 // d_in to d_out is [d_out, d_in]. Reading never trusts a count: see GgufLimits.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -72,6 +73,9 @@ class Gguf {
   [[nodiscard]] std::vector<float> floats(const std::string& key) const;  ///< Array of f32 or f64.
   [[nodiscard]] std::vector<std::string> texts(const std::string& key) const;
 
+  /// A tensor's bytes as they stand in the file, of any number type.
+  /// @throws Error CorruptFile, Unavailable  the file was cut meanwhile, or cannot be read
+  [[nodiscard]] std::vector<std::byte> read_bytes(const GgufTensor& tensor) const;
   /// A tensor's numbers as float, row-major. F32, F16, BF16 and Q8_0.
   /// @throws Error Unsupported  another type, named
   [[nodiscard]] std::vector<float> read_floats(const GgufTensor& tensor) const;

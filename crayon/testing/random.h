@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "crayon/adapter/blend.h"
@@ -30,6 +32,8 @@ struct RandomModelOptions {
   bool tied = true;  ///< No output.weight.
   bool bos = false;  ///< Prompts begin with <|endoftext|>.
   std::uint64_t seed = 1;
+  /// Further keys, which replace the model's own; whole numbers become GGUF uint32.
+  std::map<std::string, std::variant<std::uint32_t, float, std::string>> keys = {};
 };
 /// @param merged  adapters that are added to the weights: W + sum_i w_i scale_i B_i A_i, an oracle
 ///                for adapters that are set at run time

@@ -117,6 +117,16 @@ void set_shape(gguf_context* gguf, const RandomModelOptions& options) {
   gguf_set_val_f32(gguf, (options.architecture + ".rope.freq_base").c_str(), 10000.0f);
 }
 
+void set_key(gguf_context* gguf, const std::string& key, std::uint32_t value) {
+  gguf_set_val_u32(gguf, key.c_str(), value);
+}
+void set_key(gguf_context* gguf, const std::string& key, float value) {
+  gguf_set_val_f32(gguf, key.c_str(), value);
+}
+void set_key(gguf_context* gguf, const std::string& key, const std::string& value) {
+  gguf_set_val_str(gguf, key.c_str(), value.c_str());
+}
+
 /// Adds tensors of random numbers, and what adapters change of them.
 class Weights {
  public:
@@ -199,6 +209,9 @@ void write_random_model(const std::filesystem::path& file, const RandomModelOpti
   const std::unique_ptr<gguf_context, Free> gguf(gguf_init_empty());
   set_shape(gguf.get(), options);
   set_vocabulary(gguf.get(), options);
+  for (const auto& [key, value] : options.keys) {
+    std::visit([&, name = key](const auto& v) { set_key(gguf.get(), name, v); }, value);
+  }
   Weights weights(gguf.get(), options.seed, merged);
   weights.matrix("token_embd.weight", options.n_vocab, options.d_model);
   for (int layer = 0; layer < options.n_layers; ++layer) add_block(weights, options, layer);

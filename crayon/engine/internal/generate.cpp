@@ -8,7 +8,6 @@
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/engine/internal/llama_engine.h"
-#include "crayon/engine/internal/log_softmax.h"
 #include "crayon/engine/internal/stream_text.h"
 #include "crayon/engine/internal/vocabulary.h"
 
@@ -58,7 +57,7 @@ LlamaSampler make_sampler(const GenerateOptions& options) {
 
 /// The `n` most likely tokens, best first; equal ones by id.
 std::vector<TokenChoice> most_likely(std::span<const float> row, double total, int n,
-                                     const llama_vocab* vocab) {
+                                     const LlamaModel& model) {
   std::vector<int> ids(row.size());
   std::iota(ids.begin(), ids.end(), 0);
   const auto count = std::min(static_cast<std::size_t>(n), ids.size());
@@ -71,19 +70,9 @@ std::vector<TokenChoice> most_likely(std::span<const float> row, double total, i
   std::vector<TokenChoice> best;
   for (auto it = ids.begin(); it != end; ++it) {
     const auto id = static_cast<std::size_t>(*it);
-    best.push_back({*it, valid_utf8(token_piece(vocab, *it)), static_cast<float>(row[id] - total)});
+    best.push_back({*it, valid_utf8(token_piece(model, *it)), static_cast<float>(row[id] - total)});
   }
   return best;
-}
-
-/// Log-probs of the token that was chosen and of its rivals, at temperature 1; without its text.
-GeneratedToken describe(int id, std::span<const float> row, int top, const llama_vocab* vocab) {
-  GeneratedToken token;
-  const double total = log_sum_exp(row);
-  token.id = id;
-  token.log_prob = static_cast<float>(row[static_cast<std::size_t>(id)] - total);
-  if (top > 0) token.top = most_likely(row, total, top, vocab);
-  return token;
 }
 
 /// Adds tokens to the answer and tells the caller of each; false when it cancels.
@@ -102,8 +91,8 @@ bool hand_out(std::vector<GeneratedToken> tokens, Generated& result, const OnTok
 Generated LlamaEngine::generate(std::string_view prompt, const GenerateOptions& options,
                                 const OnToken& on_token) {
   check(options);
-  const llama_vocab* vocab = model_.llama->vocab();
-  auto tokens = tokenize_prompt(vocab, prompt, options.add_bos);
+  const LlamaModel& model = *model_.llama;
+  auto tokens = tokenize_(prompt);
   if (tokens.size() >= static_cast<std::size_t>(context_tokens_)) {
     throw Error(ErrorCode::InvalidArgument,
                 fmt::format("the prompt has {} tokens, the context {}; shorten the prompt",
@@ -120,13 +109,20 @@ Generated LlamaEngine::generate(std::string_view prompt, const GenerateOptions& 
   StopFilter filter(options.stop);
   std::size_t entry = last_entry_;
   for (int n = 0; n < options.max_tokens; ++n) {
+    const auto row = context_.logits(entry);
+    const double total = log_total(row);
     const int id = llama_sampler_sample(sampler.get(), context_.get(), static_cast<int>(entry));
-    if (llama_vocab_is_eog(vocab, id)) {
+    if (llama_vocab_is_eog(model.vocab(), id)) {
       result.finish = FinishReason::Stop;
       break;
     }
-    GeneratedToken token = describe(id, context_.logits(entry), options.top_log_probs, vocab);
-    token.text = joiner.push(token_piece(vocab, id));
+    GeneratedToken token;  // log-probs of it and its rivals at temperature 1
+    token.id = id;
+    token.text = joiner.push(token_piece(model, id));
+    token.log_prob = static_cast<float>(row[static_cast<std::size_t>(id)] - total);
+    if (options.top_log_probs > 0) {
+      token.top = most_likely(row, total, options.top_log_probs, model);
+    }
     if (!hand_out(filter.push(std::move(token)), result, on_token)) {
       result.finish = FinishReason::Cancelled;
       return result;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <limits>
 #include <thread>
@@ -128,7 +129,8 @@ LlamaEngine::Outputs LlamaEngine::outputs_for(const EmbeddingSpec& spec) const {
   return spec.pooling == Pooling::Last ? Outputs::Last : Outputs::All;
 }
 
-void LlamaEngine::prefill(std::span<const int> tokens, Outputs outputs) {
+void LlamaEngine::prefill(std::span<const int> tokens, Outputs outputs,
+                          const std::function<void(std::size_t begin, std::size_t end)>& on_batch) {
   if (tokens.empty()) {
     throw Error(ErrorCode::InvalidArgument, "the prompt has no tokens; give at least one word");
   }
@@ -147,6 +149,7 @@ void LlamaEngine::prefill(std::span<const int> tokens, Outputs outputs) {
                  .output = outputs == Outputs::All || (last && outputs == Outputs::Last)});
     }
     context_.decode(batch);
+    if (on_batch) on_batch(begin, end);
   }
   last_entry_ = batch.size() - 1;
 }
@@ -244,7 +247,7 @@ ScoreResult LlamaEngine::score(const ScoreRequest& request, const EmbeddingSpec&
 /// log p of each choice's first token, from the prompt's last row.
 std::vector<double> LlamaEngine::score_first_tokens(const TokenizedChoices& tokens) const {
   const auto row = context_.logits(last_entry_);
-  const double total = log_sum_exp(row);
+  const double total = log_total(row);
   std::vector<double> sums(tokens.branches.size());
   for (std::size_t i = 0; i < sums.size(); ++i) {
     if (tokens.unscored[i] > 0) continue;
@@ -275,7 +278,8 @@ void LlamaEngine::decode_branches(std::span<const Branch> round, std::size_t pre
     throw_if_interrupted();
     if (batch.size() > 0) context_.decode(batch);
     for (const auto& w : wanted) {
-      sums[w.choice] += log_probability(context_.logits(w.entry), static_cast<std::size_t>(w.next));
+      const auto row = context_.logits(w.entry);
+      sums[w.choice] += row[static_cast<std::size_t>(w.next)] - log_total(row);
     }
     batch.clear();
     wanted.clear();
@@ -298,6 +302,18 @@ void LlamaEngine::decode_branches(std::span<const Branch> round, std::size_t pre
   flush();
 }
 
+double LlamaEngine::log_total(std::span<const float> row) const {
+  const double total = log_sum_exp(row);
+  if (std::isfinite(total)) return total;
+  throw Error(
+      ErrorCode::CorruptFile,
+      fmt::format(
+          "{}{}{}: the model's scores of the next token are not finite, so no answer "
+          "can be given; {}",
+          model_.gguf->file(), adapter_ ? " with " : "", adapter_ ? adapter_name_ : "",
+          adapter_ ? "use another adapter, or smaller weights" : "use another file of this model"));
+}
+
 Matrix LlamaEngine::logits(std::span<const int> tokens) {
   const int n_vocab = model_.keep->base().n_vocab;
   if (tokens.empty() || tokens.size() > static_cast<std::size_t>(context_tokens_)) {
@@ -306,23 +322,13 @@ Matrix LlamaEngine::logits(std::span<const int> tokens) {
                             context_tokens_));
   }
   for (const int token : tokens) check_range("token", token, 0, n_vocab - 1);
-  context_.clear();
   Matrix result(tokens.size(), static_cast<std::size_t>(n_vocab));
-  const std::size_t step = std::min(static_cast<std::size_t>(options_.batch_tokens), kMaxOutputs);
-  LlamaBatch batch;
-  for (std::size_t begin = 0; begin < tokens.size(); begin += step) {
-    throw_if_interrupted();
-    batch.clear();
-    const std::size_t end = std::min(begin + step, tokens.size());
-    for (std::size_t i = begin; i < end; ++i) {
-      batch.add({.token = tokens[i], .position = static_cast<int>(i), .output = true});
-    }
-    context_.decode(batch);
+  prefill(tokens, Outputs::All, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
       const auto row = context_.logits(i - begin);
       std::copy(row.begin(), row.end(), result.row(i).begin());
     }
-  }
+  });
   return result;
 }
 
@@ -358,6 +364,7 @@ void LlamaEngine::load_adapter(const Adapter& adapter, std::span<const std::byte
   auto loaded = std::make_unique<LlamaAdapter>(model_.llama, gguf, name);
   context_.set_adapter(loaded.get());
   adapter_ = std::move(loaded);  // frees the old one, which the context no longer knows
+  adapter_name_ = name;
   first_adapted_layer_ = first_layer(adapter);
 }
 

@@ -2,6 +2,7 @@
 // choices of a round, which share the prompt's cells.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -47,7 +48,9 @@ class LlamaEngine final : public Engine {
   class Base;
 
   void check_layer(const EmbeddingSpec& spec) const;
-  void prefill(std::span<const int> tokens, Outputs outputs);
+  /// Computes the tokens batch by batch; after each, `on_batch` gets its part of them.
+  void prefill(std::span<const int> tokens, Outputs outputs,
+               const std::function<void(std::size_t begin, std::size_t end)>& on_batch = {});
   /// With the adapter set aside by a Base of the caller.
   std::vector<float> hidden_of_base(std::span<const int> tokens, const EmbeddingSpec& spec);
   void read_prompt(const ScoreRequest& request, const TokenizedChoices& tokens,
@@ -58,6 +61,8 @@ class LlamaEngine final : public Engine {
   void score_round(std::span<const Branch> round, std::size_t prefix, std::vector<double>& sums);
   void decode_branches(std::span<const Branch> round, std::size_t prefix,
                        std::vector<double>& sums);
+  /// log_sum_exp of a row of logits. @throws Error CorruptFile  it is not finite
+  [[nodiscard]] double log_total(std::span<const float> row) const;
   void load_adapter(const Adapter& adapter, std::span<const std::byte> gguf,
                     const std::string& name);
   [[nodiscard]] Outputs outputs_for(const EmbeddingSpec& spec) const;
@@ -69,6 +74,7 @@ class LlamaEngine final : public Engine {
   Tokenize tokenize_;
   std::unique_ptr<HiddenState> hidden_;    ///< At a fixed address, which the context knows.
   std::unique_ptr<LlamaAdapter> adapter_;  ///< null: the base alone.
+  std::string adapter_name_;               ///< For messages.
   int first_adapted_layer_ = 0;            ///< Lowest block that the adapter changes.
   LlamaContext context_;                   ///< Last: freed before the adapter that it uses.
   std::size_t last_entry_ = 0;             ///< Of the last batch of prefill().

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <exception>
 #include <mutex>
+#include <new>
 #include <utility>
 
 #include "crayon/base/error.h"
@@ -39,17 +41,32 @@ File memory_file(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-LlamaModel::LlamaModel(const std::filesystem::path& gguf, int gpu_layers) {
+void rethrow_as_corrupt(const std::string& file) {
+  try {
+    throw;
+  } catch (const Error&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& e) {
+    throw Error(ErrorCode::CorruptFile,
+                fmt::format("{}: llama.cpp {} fails on this file: {}; use a GGUF that llama-server "
+                            "loads",
+                            file, llama_version(), e.what()));
+  }
+}
+
+LlamaModel::LlamaModel(const std::filesystem::path& gguf, int gpu_layers) : file_(gguf.string()) {
   start_llama();
   const LlamaLogCapture log;
   llama_model_params params = llama_model_default_params();
   params.n_gpu_layers = gpu_layers;
-  handle_.reset(llama_model_load_from_file(gguf.c_str(), params));
+  handle_.reset(guarded(file_, [&] { return llama_model_load_from_file(gguf.c_str(), params); }));
   if (!handle_) {
     throw Error(ErrorCode::Incompatible,
                 fmt::format("{}: llama.cpp {} cannot load this model: {}; use a GGUF that "
                             "llama-server loads",
-                            gguf.string(), llama_version(), log.reason()));
+                            file_, llama_version(), log.reason()));
   }
 }
 
@@ -59,7 +76,8 @@ LlamaAdapter::LlamaAdapter(std::shared_ptr<const LlamaModel> model, std::span<co
   const File file = memory_file(gguf);
   const LlamaLogCapture log;
   const std::unique_lock lock(model_->adapters());
-  handle_ = llama_adapter_lora_init_from_file_ptr(model_->get(), file.get());
+  handle_ = guarded(
+      name, [&] { return llama_adapter_lora_init_from_file_ptr(model_->get(), file.get()); });
   if (handle_ == nullptr) {
     throw Error(ErrorCode::Incompatible,
                 fmt::format("{}: llama.cpp rejects this adapter for the loaded model: {}; use an "
@@ -108,7 +126,8 @@ LlamaContext::LlamaContext(std::shared_ptr<const LlamaModel> model,
     : model_(std::move(model)) {
   const LlamaLogCapture log;
   const std::shared_lock lock(model_->adapters());
-  handle_.reset(llama_init_from_model(model_->get(), params));
+  handle_.reset(
+      guarded(model_->file(), [&] { return llama_init_from_model(model_->get(), params); }));
   if (!handle_) {
     throw Error(ErrorCode::Unavailable,
                 fmt::format("llama.cpp cannot make a context of {} tokens: {}; ask for fewer",
@@ -153,7 +172,9 @@ void LlamaContext::set_adapter(const LlamaAdapter* adapter) {
   llama_adapter_lora* handle = adapter == nullptr ? nullptr : adapter->get();
   float scale = 1.0f;
   const std::shared_lock lock(model_->adapters());
-  llama_set_adapters_lora(handle_.get(), &handle, handle == nullptr ? 0 : 1, &scale);
+  guarded(model_->file(), [&] {
+    return llama_set_adapters_lora(handle_.get(), &handle, handle == nullptr ? 0 : 1, &scale);
+  });
 }
 
 }  // namespace crayon::internal

@@ -21,20 +21,36 @@ struct LlamaFree {
 };
 using LlamaSampler = std::unique_ptr<llama_sampler, LlamaFree>;
 
+/// Throws the exception that is being handled as Error CorruptFile naming `file`, for it is what a
+/// file made llama.cpp do; errors of ours and a lack of memory as they are.
+[[noreturn]] void rethrow_as_corrupt(const std::string& file);
+
+/// Makes a call of llama.cpp, which may throw exceptions of its own.
+template <typename Call>
+auto guarded(const std::string& file, const Call& call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (...) {
+    rethrow_as_corrupt(file);
+  }
+}
+
 /// Weights and vocabulary. llama.cpp keeps a list of a model's adapters that every context reads
 /// when it plans a pass: computing takes `adapters` shared, loading and freeing one alone.
 class LlamaModel {
  public:
-  /// @throws Error Incompatible  llama.cpp rejects the file; its reason is quoted
+  /// @throws Error Incompatible, CorruptFile  llama.cpp rejects the file; its reason is quoted
   LlamaModel(const std::filesystem::path& gguf, int gpu_layers);
 
   [[nodiscard]] llama_model* get() const noexcept { return handle_.get(); }
   [[nodiscard]] const llama_vocab* vocab() const noexcept {
     return llama_model_get_vocab(handle_.get());
   }
+  [[nodiscard]] const std::string& file() const noexcept { return file_; }  ///< For messages.
   [[nodiscard]] std::shared_mutex& adapters() const noexcept { return adapters_; }
 
  private:
+  std::string file_;
   mutable std::shared_mutex adapters_;
   std::unique_ptr<llama_model, LlamaFree> handle_;
 };

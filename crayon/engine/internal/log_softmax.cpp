@@ -13,14 +13,18 @@ namespace {
 /// 152,000 rows and a question some hundred positions, where std::exp costs more than a layer.
 inline float exp_of_negative(float x) {
   const float y = std::max(x * 1.44269504f, -126.0f);
-  const float shifted = y + 12582912.0f;  // 1.5 * 2^23: rounds to the nearest integer
-  const float n = shifted - 12582912.0f;
+  constexpr float kShift = 12582912.0f;  // 1.5 * 2^23: rounds to the nearest integer
+  const float shifted = y + kShift;
+  const float n = shifted - kShift;
   const float f = (y - n) * 0.693147181f;
   const float p =
       1 +
       f * (1 + f * (0.5f + f * (0.166666667f +
                                 f * (0.0416666667f + f * (0.00833333333f + f * 0.00138888889f)))));
-  const auto exponent = (static_cast<std::int32_t>(n) + 127) << 23;
+  // The bits of `shifted` count in steps of 1; unlike a cast this holds for NaN, where p is NaN
+  // too.
+  const auto steps = std::bit_cast<std::int32_t>(shifted) - std::bit_cast<std::int32_t>(kShift);
+  const auto exponent = (steps + 127) << 23;
   return p * std::bit_cast<float>(exponent);
 }
 
