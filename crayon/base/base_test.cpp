@@ -167,6 +167,15 @@ TEST(Text, IsTrimmedAndLowered) {
   EXPECT_EQ(lowered("A\xc3\x84z"), "a\xc3\x84z");
 }
 
+TEST(Text, IsShownOnOneLineAndCutBetweenCharacters) {
+  EXPECT_EQ(one_line("a\nb\x7f\tc"), "a b  c");
+  EXPECT_EQ(one_line("abc", 3), "abc");
+  EXPECT_EQ(one_line("abc", 2), "ab");
+  EXPECT_EQ(one_line("a\xc3\xa9z", 2), "a");
+  EXPECT_EQ(one_line("a\xc3\xa9z", 3), "a\xc3\xa9");
+  EXPECT_EQ(one_line("\xf0\x9f\x98\x80", 3), "");
+}
+
 TEST(FormatDuration, ReadsAsPeopleSayIt) {
   EXPECT_EQ(format_duration(std::chrono::seconds(42)), "42 s");
   EXPECT_EQ(format_duration(std::chrono::seconds(187)), "3:07 min");

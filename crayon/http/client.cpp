@@ -4,13 +4,13 @@
 #include <httplib.h>
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <csignal>
 #include <exception>
 
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
+#include "crayon/base/text.h"
 #include "crayon/http/internal/connect.h"
 #include "crayon/http/internal/watchdog.h"
 
@@ -18,6 +18,8 @@ namespace crayon {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kMostShown = 200;  // bytes of a header in a message
 
 [[noreturn]] void bad_url(const std::string& url, const std::string& what) {
   throw Error(ErrorCode::InvalidArgument,
@@ -106,10 +108,7 @@ struct Exchange {
     watchdog.alive();
     response.status = answer.status;
     for (const auto& [name, value] : answer.headers) {
-      std::string lower = name;
-      std::transform(lower.begin(), lower.end(), lower.begin(),
-                     [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-      response.headers.emplace(std::move(lower), value);
+      response.headers.emplace(lowered(name), value);
     }
     return true;
   }
@@ -151,10 +150,13 @@ httplib::Request to_library(const HttpRequest& request, const std::string& path,
   return out;
 }
 
+/// The watchdog ends what takes too long and knows why; the library's own deadlines stand behind
+/// it.
 void set_times(httplib::ClientImpl& client, const HttpTimeouts& timeouts) {
-  client.set_connection_timeout(timeouts.total);  // of the TLS handshake; the watchdog is earlier
-  client.set_read_timeout(timeouts.total);
-  client.set_write_timeout(timeouts.total);
+  const auto later = timeouts.total + std::chrono::seconds(10);
+  client.set_connection_timeout(later);  // of the TLS handshake
+  client.set_read_timeout(later);
+  client.set_write_timeout(later);
   client.set_url_encode(false);
 }
 
@@ -171,14 +173,6 @@ std::string reason(httplib::Error error, const Exchange& exchange) {
       return exchange.response.status == 0 ? "closed the connection before it answered"
                                            : "closed the connection inside its answer";
   }
-}
-
-std::string visible(std::string text) {
-  text.resize(std::min<std::size_t>(text.size(), 200));
-  for (auto& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-  }
-  return text;
 }
 
 bool is_redirect(int status) {
@@ -212,7 +206,7 @@ void check_request(const HttpRequest& request, const std::string& origin) {
       throw Error(ErrorCode::InvalidArgument,
                   fmt::format("{}: header '{}' holds a control character, such as a line end; "
                               "remove it",
-                              origin, visible(name)));
+                              origin, one_line(name, kMostShown)));
     }
   }
 }
@@ -229,7 +223,7 @@ httplib::Error run(httplib::ClientImpl& client, const HttpTimeouts& timeouts,
 
 HttpClient::HttpClient(const std::string& base_url, HttpTimeouts timeouts,
                        std::size_t max_body_bytes)
-    : base_url_(base_url), timeouts_(timeouts), max_body_bytes_(max_body_bytes) {
+    : timeouts_(timeouts), max_body_bytes_(max_body_bytes) {
   if (base_url.find('@') != std::string::npos) {  // a password may stand there: do not repeat it
     throw Error(ErrorCode::InvalidArgument,
                 "URL with '@': a user name or password in a URL is not used; give a key instead");
@@ -284,10 +278,11 @@ HttpResponse HttpClient::send(const HttpRequest& request, const OnBody& on_body)
   }
   auto& response = exchange.response;
   if (is_redirect(response.status) && !request.return_redirect) {
-    throw Error(ErrorCode::Unavailable,
-                fmt::format("{}: answered {} and points to '{}', which is not followed; "
-                            "use that URL if you trust it",
-                            origin_, response.status, visible(response.headers["location"])));
+    throw Error(
+        ErrorCode::Unavailable,
+        fmt::format("{}: answered {} and points to '{}', which is not followed; "
+                    "use that URL if you trust it",
+                    origin_, response.status, one_line(response.headers["location"], kMostShown)));
   }
   return std::move(response);
 }

@@ -52,12 +52,11 @@ class HttpClient {
   ///                                where), body too large; says the host
   /// @throws Error InvalidArgument  a path or header with control characters
   [[nodiscard]] HttpResponse send(const HttpRequest& request, const OnBody& on_body = {}) const;
-  [[nodiscard]] const std::string& base_url() const { return base_url_; }
   /// "http://host:port", what messages call the server.
   [[nodiscard]] const std::string& origin() const { return origin_; }
 
  private:
-  std::string base_url_, origin_, host_, prefix_;
+  std::string origin_, host_, prefix_;
   bool tls_ = false;
   int port_ = 0;
   HttpTimeouts timeouts_;

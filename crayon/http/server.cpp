@@ -4,7 +4,7 @@
 #include <httplib.h>
 
 #include <algorithm>
-#include <cctype>
+#include <charconv>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -14,6 +14,7 @@
 
 #include "crayon/base/interrupt.h"
 #include "crayon/base/log.h"
+#include "crayon/base/text.h"
 #include "crayon/http/internal/access.h"
 #include "crayon/http/internal/connection.h"
 
@@ -46,6 +47,10 @@ ServerResponse refusal(int status, ErrorCode code, const std::string& message) {
 
 ServerResponse bad_request(int status, const std::string& message) {
   return refusal(status, ErrorCode::InvalidArgument, message);
+}
+
+ServerResponse too_large(std::size_t most) {
+  return bad_request(413, fmt::format("the body has more than {} bytes, the limit", most));
 }
 
 // The answer to the exception that is being handled; `route` names no text of the user.
@@ -86,18 +91,6 @@ void run_stream(const ServerResponse& response, const std::string& route, httpli
   sink.done();
 }
 
-std::string one_line(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, ' ');
-  return text;
-}
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
 void write_out(ServerResponse&& response, const std::string& route, httplib::Response& out) {
   out.status = response.status;
   for (const auto& [name, value] : response.headers) out.set_header(name, one_line(value));
@@ -113,11 +106,49 @@ void write_out(ServerResponse&& response, const std::string& route, httplib::Res
   });
 }
 
-bool is_json(const std::map<std::string, std::string>& headers) {
-  const auto type = headers.find("content-type");
-  if (type == headers.end()) return false;
-  const auto name = lower(type->second.substr(0, type->second.find(';')));
-  return name.substr(0, name.find_last_not_of(' ') + 1) == "application/json";
+// A header's value; "" when it is not there.
+std::string header(const ServerRequest& request, const char* name) {
+  const auto found = request.headers.find(name);
+  return found == request.headers.end() ? std::string() : found->second;
+}
+
+bool is_json(const ServerRequest& request) {
+  const auto type = header(request, "content-type");
+  return lowered(trimmed(std::string_view(type).substr(0, type.find(';')))) == "application/json";
+}
+
+// Does a body follow the head? One without a length would last until the client closes.
+bool has_body(const ServerRequest& request) {
+  const auto length = header(request, "content-length");
+  return request.headers.contains("transfer-encoding") || !(length.empty() || length == "0");
+}
+
+// Refuses a body that the library could not or should not read, before it is read.
+std::optional<ServerResponse> refuse_body(const ServerRequest& request, std::size_t max_bytes) {
+  const auto length = header(request, "content-length");
+  if (request.headers.contains("transfer-encoding")) {
+    if (lowered(header(request, "transfer-encoding")) != "chunked" || !length.empty()) {
+      return bad_request(400,
+                         "header Transfer-Encoding is not 'chunked', or there is a "
+                         "Content-Length beside it; send one of the two");
+    }
+  } else if (length.empty()) {
+    return bad_request(411, "no header Content-Length; expected the number of the body's bytes");
+  }
+  std::uint64_t bytes = 0;
+  const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), bytes);
+  if (!length.empty() && (error != std::errc() || end != length.data() + length.size())) {
+    return bad_request(400, "header Content-Length is not a number of bytes");
+  }
+  if (!is_json(request)) {
+    return bad_request(415, "header Content-Type is not 'application/json', which is expected");
+  }
+  const auto encoding = lowered(header(request, "content-encoding"));
+  if (!encoding.empty() && encoding != "identity") {
+    return bad_request(415, "header Content-Encoding is given; expected a body as it is");
+  }
+  if (bytes > max_bytes) return too_large(max_bytes);
+  return {};
 }
 
 }  // namespace
@@ -130,8 +161,12 @@ struct HttpServer::Impl : httplib::Server {
               const httplib::ContentReader* reader);
   ServerResponse respond(ServerRequest& request, std::string& route,
                          const httplib::ContentReader* reader);
+  // Each answers the request when it is to be refused.
   std::optional<ServerResponse> refuse(const ServerRequest& request) const;
-  bool read_body(const httplib::ContentReader& reader, std::string* body) const;
+  std::optional<ServerResponse> find_handler(const ServerRequest& request, std::string& route,
+                                             const crayon::Handler*& handler) const;
+  std::optional<ServerResponse> read_body(const httplib::ContentReader& reader,
+                                          ServerRequest& request) const;
   void catch_all();
 
   HttpServerOptions options;
@@ -146,7 +181,8 @@ struct HttpServer::Impl : httplib::Server {
 };
 
 bool HttpServer::Impl::process_and_close_socket(socket_t sock) {
-  Connection connection(sock, kHeadBytes + 2 * options.max_body_bytes);
+  Connection connection(sock, kHeadBytes);
+  const std::size_t body_bytes = 2 * options.max_body_bytes;  // with the sizes of its chunks
   bool ok = false;
   {
     const std::lock_guard lock(mutex);
@@ -157,11 +193,13 @@ bool HttpServer::Impl::process_and_close_socket(socket_t sock) {
     current = &connection;
     Stream stream(connection);
     bool closed = false;
-    ok = process_request(stream, true, closed, [](httplib::Request& request) {
+    ok = process_request(stream, true, closed, [&](httplib::Request& request) {
+      connection.allow(body_bytes);              // the head is read
       request.ranges.clear();                    // no route answers with a part
       request.headers.erase("Accept-Encoding");  // loopback needs no compression
     });
     current = nullptr;
+    if (!connection.all_read) connection.drop_rest(body_bytes);
     const std::lock_guard lock(mutex);
     connections.erase(&connection);
     changed.notify_all();
@@ -172,49 +210,27 @@ bool HttpServer::Impl::process_and_close_socket(socket_t sock) {
 }
 
 std::optional<ServerResponse> HttpServer::Impl::refuse(const ServerRequest& request) const {
-  const auto header = [&](const char* name) {
-    const auto found = request.headers.find(name);
-    return found == request.headers.end() ? std::string() : found->second;
-  };
   if (is_loopback(options.host)) {
-    if (!host_allowed(header("host"), options.host)) {
+    if (!host_allowed(header(request, "host"), options.host)) {
       return bad_request(403, "header Host is not a name of this server; use " +
                                   fmt::format("{}:{}", options.host, port));
     }
-    if (request.headers.contains("origin") && !origin_allowed(header("origin"), options.host)) {
+    if (request.headers.contains("origin") &&
+        !origin_allowed(header(request, "origin"), options.host)) {
       return bad_request(403, "header Origin names another site; its pages may not ask here");
     }
   }
   const auto& open = options.open_paths;
   const bool is_open = std::find(open.begin(), open.end(), request.path) != open.end();
-  if (options.key.empty() || is_open || key_matches(header("authorization"), options.key))
+  if (options.key.empty() || is_open || key_matches(header(request, "authorization"), options.key))
     return {};
   auto response = bad_request(401, "no key or a wrong one; send 'Authorization: Bearer KEY'");
   response.headers["WWW-Authenticate"] = "Bearer";
   return response;
 }
 
-// A body that is too large is read to twice the limit and dropped: closing a connection on unread
-// bytes would reset it before the client sees the answer.
-bool HttpServer::Impl::read_body(const httplib::ContentReader& reader, std::string* body) const {
-  std::size_t bytes = 0;
-  const bool whole = reader([&](const char* data, std::size_t n) {
-    bytes += n;
-    if (body != nullptr && bytes <= options.max_body_bytes) body->append(data, n);
-    return bytes <= 2 * options.max_body_bytes;
-  });
-  if (bytes <= options.max_body_bytes && !whole) {
-    throw Error(ErrorCode::InvalidArgument, "the request's body broke off");
-  }
-  return bytes <= options.max_body_bytes;
-}
-
-ServerResponse HttpServer::Impl::respond(ServerRequest& request, std::string& route,
-                                         const httplib::ContentReader* reader) {
-  std::string body;
-  const bool fits = reader == nullptr || read_body(*reader, &body);
-  current->answering = true;
-  if (auto refused = refuse(request)) return std::move(*refused);
+std::optional<ServerResponse> HttpServer::Impl::find_handler(
+    const ServerRequest& request, std::string& route, const crayon::Handler*& handler) const {
   const auto found = routes.find(request.path);
   if (found == routes.end()) {
     return refusal(404, ErrorCode::NotFound,
@@ -222,28 +238,48 @@ ServerResponse HttpServer::Impl::respond(ServerRequest& request, std::string& ro
   }
   const auto& [path, methods] = *found;
   route = request.method + " " + path;
-  const auto handler = methods.find(request.method == "HEAD" ? "GET" : request.method);
-  if (handler == methods.end()) {
+  const auto method = methods.find(request.method == "HEAD" ? "GET" : request.method);
+  if (method == methods.end()) {
     auto response = bad_request(
         405, fmt::format("{} is not for {}; use {}", path, request.method, methods.begin()->first));
     response.headers["Allow"] = methods.begin()->first;
     return response;
   }
-  if (reader != nullptr && !is_json(request.headers)) {
-    return bad_request(415, "header Content-Type is not 'application/json', which is expected");
-  }
-  if (!fits) {
-    return bad_request(
-        413, fmt::format("the body has more than {} bytes, the limit", options.max_body_bytes));
-  }
-  request.body = std::move(body);
-  return handler->second(request);
+  handler = &method->second;
+  return {};
+}
+
+std::optional<ServerResponse> HttpServer::Impl::read_body(const httplib::ContentReader& reader,
+                                                          ServerRequest& request) const {
+  if (request.method == "DELETE" && !has_body(request)) return {};  // the others always have one
+  if (auto refused = refuse_body(request, options.max_body_bytes)) return refused;
+  bool fits = true;
+  const bool whole = reader([&](const char* data, std::size_t n) {
+    fits = request.body.size() + n <= options.max_body_bytes;
+    if (fits) request.body.append(data, n);
+    return fits;
+  });
+  if (!fits) return too_large(options.max_body_bytes);
+  if (!whole) return bad_request(400, "the request's body broke off");
+  current->all_read = true;
+  return {};
+}
+
+ServerResponse HttpServer::Impl::respond(ServerRequest& request, std::string& route,
+                                         const httplib::ContentReader* reader) {
+  current->all_read = !has_body(request);
+  const crayon::Handler* handler = nullptr;
+  auto refused = refuse(request);
+  if (!refused) refused = find_handler(request, route, handler);
+  if (!refused && reader != nullptr) refused = read_body(*reader, request);
+  current->answering = true;
+  return refused ? std::move(*refused) : (*handler)(request);
 }
 
 void HttpServer::Impl::answer(const httplib::Request& in, httplib::Response& out,
                               const httplib::ContentReader* reader) {
   ServerRequest request{in.method, in.path, {}, {}, {}, [c = current] { return c->gone(); }};
-  for (const auto& [name, value] : in.headers) request.headers.emplace(lower(name), value);
+  for (const auto& [name, value] : in.headers) request.headers.emplace(lowered(name), value);
   for (const auto& [name, value] : in.params) request.query.emplace(name, value);
   std::string route = in.method;
   ServerResponse response;

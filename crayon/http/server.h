@@ -50,8 +50,8 @@ struct HttpServerOptions {
   int threads = 8;                        ///< Requests that run at once; others wait.
 };
 
-/// Answers 401, 403 (Host, Origin), 404, 405, 413 and 415 by itself. One request a connection: an
-/// idle connection would hold one of the threads.
+/// Answers 401, 403 (Host, Origin), 404, 405, 411, 413 and 415 by itself, before it reads the body.
+/// One request a connection: an idle connection would hold one of the threads.
 class HttpServer {
  public:
   /// @throws Error InvalidArgument  not loopback and no key; a port or number of threads out of

@@ -61,6 +61,17 @@ bool Connection::gone() const {
   return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }
 
+void Connection::drop_rest(std::size_t max_bytes) {
+  shutdown(fd_, SHUT_WR);
+  while (max_bytes > 0) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(read_end_ - Clock::now());
+    if (!wait(POLLIN, std::min<std::chrono::milliseconds>(left, kSilence))) return;
+    const auto got = recv(fd_, buffer_.data(), std::min(buffer_.size(), max_bytes), 0);
+    if (got <= 0) return;
+    max_bytes -= static_cast<std::size_t>(got);
+  }
+}
+
 void Connection::shut() { shutdown(fd_, SHUT_RDWR); }
 
 }  // namespace crayon
