@@ -22,6 +22,11 @@ bool allowed(char c) {
          c == '_' || c == '-';
 }
 
+bool is_task_name(const std::string& name) {
+  return !name.empty() && name.size() <= kLongestName && name.front() != '.' &&
+         name.front() != '-' && name != "base" && std::ranges::all_of(name, allowed);
+}
+
 bool is_path(const std::string& text) {
   return text.find('/') != std::string::npos || text.ends_with(".gguf");
 }
@@ -38,9 +43,7 @@ Error no_task(const std::string& name) {
 }  // namespace
 
 void check_task_name(const std::string& name) {
-  const bool good = !name.empty() && name.size() <= kLongestName && name.front() != '.' &&
-                    name.front() != '-' && name != "base" && std::ranges::all_of(name, allowed);
-  if (good) return;
+  if (is_task_name(name)) return;
   throw Error(ErrorCode::InvalidArgument,
               fmt::format("task name '{}' is not 1 to {} of A-Z a-z 0-9 . _ - (not starting with . "
                           "or -, and not 'base'); choose another with --name",
@@ -58,7 +61,8 @@ std::vector<std::string> list_tasks() {
   std::vector<std::string> names;
   std::error_code none;
   for (const auto& entry : fs::directory_iterator(tasks_folder(), none)) {
-    if (entry.path().extension() == ".gguf") names.push_back(entry.path().stem().string());
+    const std::string name = entry.path().stem().string();
+    if (entry.path().extension() == ".gguf" && is_task_name(name)) names.push_back(name);
   }
   std::ranges::sort(names);
   return names;

@@ -28,7 +28,7 @@ void check_task_name(const std::string& name);
 [[nodiscard]] std::filesystem::path tasks_folder();
 /// Where a task of that name lies or would lie. @throws Error InvalidArgument  as check_task_name()
 [[nodiscard]] std::filesystem::path task_path(const std::string& name);
-/// Names of the stored tasks, sorted.
+/// Names of the stored tasks, sorted; files whose names check_task_name() refuses are left out.
 [[nodiscard]] std::vector<std::string> list_tasks();
 
 /// The file of a task: a path (with a slash or ending in .gguf), a stored name, or else a file.

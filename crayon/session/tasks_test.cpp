@@ -45,6 +45,14 @@ TEST_F(Tasks, AreStoredListedOpenedAndDeletedByName) {
   EXPECT_THAT(list_tasks(), ElementsAre("one"));
 }
 
+TEST_F(Tasks, FilesWithNamesThatATaskCannotHaveAreNotListed) {
+  store_task("one", lora());
+  for (const char* name : {"my task.gguf", "base.gguf", ".gguf", "notes.txt"}) {
+    write_atomically(tasks_folder() / name, std::string_view("x"));
+  }
+  EXPECT_THAT(list_tasks(), ElementsAre("one"));
+}
+
 TEST_F(Tasks, ALoraOfAnotherToolHasNoInfoAndKnowsItsLowestLayer) {
   const OpenTask task = open_task(store_task("other", lora()).string());
   EXPECT_FALSE(task.info);
