@@ -46,8 +46,8 @@ class Customizer {
   void embed(std::span<const Example> examples);
   void weigh();
   void pick_choices(std::span<const Example> examples);
-  /// Keeps n of the examples with choices, evenly spread: a pass over all would cost more time than
-  /// their means gain.
+  /// Keeps n of the examples with choices, evenly spread, where these share labels too: a pass over
+  /// all would cost more time than their means gain.
   void keep_some(std::size_t n);
   void blend();
   /// Sets an adapter in the number type that `ask` will read it in.
@@ -97,6 +97,10 @@ void Customizer::check(std::span<const Example> examples) {
 void Customizer::embed(std::span<const Example> examples) {
   const Timer timer(report_.seconds.embed);
   const auto prompts = render_all(model_, pool_.manifest().prompt, examples);
+  if (options_.context_tokens > 0) {
+    const int context = std::min(options_.context_tokens, model_.context_trained());
+    report_.cut_examples = count_cut(model_, examples, prompts, context);
+  }
   const Matrix hidden = engine_.embed(prompts, pool_.gate().embedding, [&](std::size_t i) {
     throw_if_interrupted();
     if (on_progress_) on_progress_({"embed", i + 1, prompts.size()});
@@ -125,6 +129,7 @@ void Customizer::pick_choices(std::span<const Example> examples) {
     picked.push_back(example);
   }
   prompts_ = render_all(model_, pool_.manifest().prompt, picked);
+  report_.n_labelled = labelled(data_).size();
 }
 
 void Customizer::keep_some(std::size_t n) {
@@ -140,6 +145,7 @@ void Customizer::keep_some(std::size_t n) {
     std::ranges::copy(data_.z.row(k), some.z.row(i).begin());
     prompts.push_back(prompts_[k]);
   }
+  if (!labels_shared(some)) return;  // though all do: their labels are many
   data_ = std::move(some);
   prompts_ = std::move(prompts);
 }
@@ -202,21 +208,21 @@ std::vector<Candidate> Customizer::refined(const ScoreTable& blended) {
 
 /// Scores what the examples allow, compares, and keeps the best.
 void Customizer::choose() {
-  const bool compare = options_.leave_one_out && labelled(data_).size() >= 2;
+  const bool compare = options_.leave_one_out && report_.n_labelled >= 2;
   if (options_.refine && !compare) {
     throw Error(
         ErrorCode::InvalidArgument,
         fmt::format("--refine needs at least 2 examples with choices and an answer, found {}",
-                    labelled(data_).size()));
+                    report_.n_labelled));
   }
   if (!compare) {
     Candidate only{.name = "blend", .log_loss = 0, .accuracy = {}, .scores = {}, .head = {}};
     if (labels_shared(data_)) {
       keep_some(options_.label_examples);
       set_adapter(blend_.adapter);
-      only.name = "blend+labels";
       const ScoreTable scores = score("label calibration");
       only.head = label_head(data_, scores);
+      if (!only.head.empty()) only.name = "blend+labels";
       for (std::size_t k = 0; k < scores.size(); ++k) {
         only.scores.push_back(apply_head(only.head, data_.choices[k], scores[k], {}));
       }
@@ -328,6 +334,7 @@ void Customizer::finish(const Candidate& kept) {
   info.whitening = pool_.gate().whitening;
   info.scope_examples = z_;
   info.head = kept.head;
+  info.policy.local_only = options_.local_only;
   const bool compared = report_.leave_one_out.has_value();
   info.calibration = compared ? calibrate(kept, data_, generic) : generic;
   info.recent_scores = router_scores(kept.scores, data_, compared, info.calibration);

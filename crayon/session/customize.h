@@ -23,10 +23,13 @@ namespace crayon {
 struct CustomizeOptions {
   std::string name = "task";  ///< Of the task; see check_task_name().
   BlendOptions blend = {};
-  bool refine = false;                ///< Improve the gate's weights on the labelled examples.
-  std::vector<float> weights = {};    ///< [N] in place of the gate's; empty: the gate's.
-  bool leave_one_out = true;          ///< Where labels exist, compare and keep the best.
-  std::size_t label_examples = 16;    ///< Scored for label calibration when nothing is compared.
+  bool refine = false;              ///< Improve the gate's weights on the labelled examples.
+  std::vector<float> weights = {};  ///< [N] in place of the gate's; empty: the gate's.
+  bool leave_one_out = true;        ///< Where labels exist, compare and keep the best.
+  /// Scored for label calibration when nothing is compared; all are where so few share no labels.
+  std::size_t label_examples = 16;
+  bool local_only = false;  ///< Written into the task: no question of it may go to a server.
+  int context_tokens = 0;   ///< Of the engine, to count the passages it cuts; 0: not counted.
   TensorType type = TensorType::F16;  ///< Of the task file's tensors.
 };
 
@@ -59,7 +62,9 @@ struct CustomizeReport {
   std::vector<float> weights;   ///< [N] of the blend.
   double relative_error = 0;
   std::size_t n_examples = 0;
-  std::string kept;  ///< "blend", "blend+labels", "refined", "base+labels", ...
+  std::size_t n_labelled = 0;    ///< With choices and an answer.
+  std::size_t cut_examples = 0;  ///< Whose passage was cut; see CustomizeOptions::context_tokens.
+  std::string kept;              ///< "blend", "blend+labels", "refined", "base+labels", ...
   std::optional<LeaveOneOut> leave_one_out;
   BaseFit base_fit = BaseFit::Same;
   CustomizeSeconds seconds;
@@ -75,7 +80,9 @@ struct CustomizeReport {
 /// weights stay as they were. With `refine`: N + 1 more passes.
 ///
 /// @throws Error InvalidArgument  no example, weights that are not N finite numbers, bad name,
-///                                refine without 2 labelled examples or with explicit weights
+///                                refine without 2 labelled examples or with explicit weights; an
+///                                example that does not fit the context (names its id where
+///                                context_tokens is given)
 /// @throws Error Incompatible     the model is not the pool's base
 /// @throws Interrupted            between two prompts
 [[nodiscard]] CustomizeReport customize(Pool& pool, const Model& model, Engine& engine,

@@ -78,6 +78,45 @@ TEST_F(Customize, WithoutSharedLabelsOnePassIsAllAndNothingIsScored) {
   EXPECT_EQ(steps_, std::vector<std::string>(5, "embed"));
 }
 
+/// 40 examples; each two that stand next to each other have the same two labels.
+std::vector<Example> many_labels() {
+  auto examples = make_test_examples(40, false);
+  for (std::size_t k = 0; k < examples.size(); ++k) {
+    examples[k].choices = {"a" + std::to_string(k / 2), "b" + std::to_string(k / 2)};
+  }
+  return examples;
+}
+
+TEST_F(Customize, LabelsThatOnlyAllExamplesTogetherShareAreCalibratedOnAll) {
+  const auto report = run(many_labels());  // 16 of 40: each label in one example only
+  EXPECT_EQ(report.kept, "blend+labels");
+  EXPECT_EQ(report.task.info->head.labels.size(), 40u);
+  EXPECT_EQ(std::ranges::count(steps_, "label calibration"), 40);
+}
+
+TEST_F(Customize, CountsTheLabelsAndTheCutPassagesAndNamesAnExampleThatDoesNotFit) {
+  auto examples = make_test_examples(4, false);
+  examples[0].answer = 1;
+  examples[1].context = std::string(3000, 'x');
+  examples[2].context = "short";
+  const CustomizeOptions options{.context_tokens = 4096};
+  const auto report = run(examples, options);
+  EXPECT_EQ(report.n_labelled, 1u);
+  EXPECT_EQ(report.cut_examples, 1u) << "the model itself has 2048 tokens";
+  EXPECT_EQ(run(make_test_examples(4, false), options).cut_examples, 0u);
+  examples[3].question = std::string(3000, 'x');
+  EXPECT_THAT([&] { (void)run(examples, options); },
+              Throws<Error>(AllOf(Property(&Error::code, ErrorCode::InvalidArgument),
+                                  Property(&Error::what, HasSubstr("'e3'")))));
+}
+
+TEST_F(Customize, ATaskMayBeMarkedLocalOnly) {
+  const auto task = task_from_gguf(
+      Gguf::parse(run(make_test_examples(4), {.local_only = true}).file, "local.gguf"));
+  EXPECT_TRUE(task.info->policy.local_only);
+  EXPECT_FALSE(run(make_test_examples(4)).task.info->policy.local_only);
+}
+
 TEST_F(Customize, TheFileReadsBackAsTheSameTaskAndHoldsNoTextOfTheExamples) {
   const auto report = run(make_test_examples(6), {.name = "mine"});
   const std::string bytes(reinterpret_cast<const char*>(report.file.data()), report.file.size());

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "crayon/base/error.h"
 #include "crayon/engine/engine.h"
 #include "crayon/prompt/example.h"
 #include "crayon/prompt/prompt.h"
@@ -28,6 +29,14 @@ using OnProgress = std::function<void(const StepProgress&)>;
 /// @throws Error Unsupported  an example is a chat and the model has no template
 [[nodiscard]] std::vector<RenderedPrompt> render_all(const Model& model, const PromptFormat& format,
                                                      std::span<const Example> examples);
+
+/// The same error with the example that it is about before it.
+[[nodiscard]] Error about_example(const std::string& id, const Error& error);
+
+/// How many examples lose a part of their passage in a context of so many tokens.
+/// @throws Error InvalidArgument  one does not fit even so: names its id
+[[nodiscard]] std::size_t count_cut(const Model& model, std::span<const Example> examples,
+                                    std::span<const RenderedPrompt> prompts, int context_tokens);
 
 /// @return scores, one a choice
 [[nodiscard]] std::vector<float> mean_log_probs(const ScoreResult& result);
