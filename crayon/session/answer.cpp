@@ -12,9 +12,15 @@
 namespace crayon {
 namespace {
 
-Policy with_server(Policy policy, const Remote* remote) {
+/// The task's own policy, narrowed by what this call allows.
+Policy narrowed(Policy policy, const Remote* remote, const AnswererOptions& options) {
+  policy.local_only = policy.local_only || options.local_only;
   policy.server_allowed = policy.server_allowed && remote != nullptr;
   return policy;
+}
+
+bool may_escalate(const Policy& policy, const AnswererOptions& options) {
+  return !policy.local_only && policy.server_allowed && options.router.mode != RouteMode::Never;
 }
 
 /// Free text on the device, held back until enough of it is there to decide who speaks.
@@ -23,8 +29,10 @@ class HeldText {
   /// true: the device speaks.
   using Decide = std::function<bool(std::span<const GeneratedToken>)>;
 
-  HeldText(std::size_t hold_back, Decide decide, const OnText& on_text)
+  /// @param open  the device speaks whatever is decided: nothing is held back
+  HeldText(std::size_t hold_back, bool open, Decide decide, const OnText& on_text)
       : hold_back_(std::max<std::size_t>(hold_back, 1)),
+        open_(open),
         decide_(std::move(decide)),
         on_text_(on_text) {}
 
@@ -32,8 +40,9 @@ class HeldText {
   bool take(const GeneratedToken& token) {
     if (interrupted()) return false;
     if (decided_) return say(token.text);
-    held_ += token.text;
     tokens_.push_back(token);
+    if (!open_) held_ += token.text;
+    if (open_ && !say(token.text)) return false;
     return tokens_.size() < hold_back_ || settle();
   }
 
@@ -42,7 +51,7 @@ class HeldText {
     if (decided_) return device_;
     decided_ = true;
     device_ = decide_(tokens_);
-    return device_ && say(held_);
+    return device_ && (open_ || say(held_));
   }
 
   [[nodiscard]] bool device() const { return device_; }
@@ -51,6 +60,7 @@ class HeldText {
   bool say(std::string_view piece) { return !on_text_ || on_text_(piece); }
 
   std::size_t hold_back_;
+  bool open_;
   Decide decide_;
   const OnText& on_text_;
   std::vector<GeneratedToken> tokens_;
@@ -65,9 +75,9 @@ Answerer::Answerer(const Model& model, Engine& engine, const OpenTask& task, Rem
                    AnswererOptions options)
     : engine_(engine),
       task_(model, task),
-      remote_(remote),
+      remote_(may_escalate(narrowed(task_.policy(), remote, options), options) ? remote : nullptr),
       options_(std::move(options)),
-      router_(options_.router, with_server(task_.policy(), remote)) {
+      router_(options_.router, narrowed(task_.policy(), remote, options_)) {
   task_.set_on(engine_);
   router_.warm_up(task_.recent_scores());
 }
@@ -140,12 +150,13 @@ bool Answerer::server_text(const Example& question, const OnText& on_text, Answe
     };
   }
   const auto ask = [&](Remote& remote) {
-    server = ask_text(remote, question, options_.max_tokens, relay);
+    server = ask_text(remote, question, free_answer(question, options_.max_tokens), relay);
   };
   if (!try_server(ask, out)) {
     if (began) (void)on_text("\n[the server broke off; the device answers]\n");
     return false;
   }
+  throw_if_interrupted();  // a stream that Ctrl-C cancelled is no answer
   out.side = Side::Server;
   out.text = server.text;
   out.prompt_tokens = static_cast<std::size_t>(server.prompt_tokens);
@@ -155,19 +166,22 @@ bool Answerer::server_text(const Example& question, const OnText& on_text, Answe
 
 void Answerer::answer_text(const Example& question, const OnText& on_text, Answer& out) {
   const RenderedPrompt prompt = task_.prompt(question);
-  const auto scope = task_.scope(engine_, prompt);
+  const bool open = remote_ == nullptr;
+  std::optional<double> scope;
+  if (!open) scope = task_.scope(engine_, prompt);
   const auto device_speaks = [&](std::span<const GeneratedToken> tokens) {
     return !decide({.confidence = task_.text_confidence(tokens), .scope = scope}, out);
   };
   // When the server is to answer anyway, one token is enough to have a confidence to report.
-  const bool always = options_.router.mode == RouteMode::Always && remote_ != nullptr;
-  HeldText held(always ? 1 : options_.hold_back, device_speaks, on_text);
-  GenerateOptions options;
-  options.max_tokens = options_.max_tokens;
+  const bool always = !open && options_.router.mode == RouteMode::Always;
+  HeldText held(always ? 1 : options_.hold_back, open, device_speaks, on_text);
+  const GenerateOptions options = free_answer(question, options_.max_tokens);
   Generated text = engine_.generate(prompt.text, options,
                                     [&](const GeneratedToken& token) { return held.take(token); });
   throw_if_interrupted();
   (void)held.settle();
+  // A report only here, so its pass stands behind the answer and delays no word.
+  if (open) out.scope = task_.scope(engine_, prompt);
   if (!held.device()) {
     if (server_text(question, on_text, out)) return;
     text = engine_.generate(prompt.text, options, [&](const GeneratedToken& token) {

@@ -35,8 +35,11 @@ struct Answer {
 
 struct AnswererOptions {
   RouterOptions router;
-  int max_tokens = 256;        ///< Of a free answer.
-  std::size_t hold_back = 24;  ///< Tokens of a free answer written before it is decided who speaks.
+  bool local_only = false;         ///< Nothing leaves, whatever task and router say.
+  int max_tokens = kAnswerTokens;  ///< Of a free answer.
+  /// Tokens of a free answer written before it is decided who speaks. Where only the device can,
+  /// they are said at once.
+  std::size_t hold_back = kHoldBackTokens;
 };
 
 /// Joins one task, one engine, a router and, maybe, a server. Not thread-safe: one owner.
@@ -67,7 +70,7 @@ class Answerer {
 
   Engine& engine_;
   TaskOnDevice task_;
-  Remote* remote_;
+  Remote* remote_;  ///< Null where nothing may leave or no mode would let it.
   AnswererOptions options_;
   Router router_;
 };

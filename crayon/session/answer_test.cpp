@@ -3,13 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
-
-#include "crayon/base/error.h"
-#include "crayon/base/files.h"
-#include "crayon/http/server.h"
-#include "crayon/session/customize.h"
-#include "crayon/session/evaluate.h"
+#include "crayon/base/interrupt.h"
 #include "crayon/session/internal/test_world.h"
 #include "crayon/testing/fake_engine.h"
 #include "crayon/testing/random.h"
@@ -17,74 +11,27 @@
 namespace crayon {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-/// A larger LLM on loopback that says `reply` to everything and counts.
-class FakeServer {
- public:
-  FakeServer() {
-    http_.route("GET", "/v1/models", [](const ServerRequest&) {
-      return ServerResponse{.body = R"({"data":[{"id":"big"}]})"};
-    });
-    http_.route("POST", "/v1/chat/completions", [this](const ServerRequest& request) {
-      ++asked;
-      const std::string text = R"({"role":"assistant","content":")" + reply + "\"}";
-      if (request.body.find("\"stream\":true") == std::string::npos) {
-        return ServerResponse{.body = R"({"model":"big","choices":[{"index":0,"message":)" + text +
-                                      R"(,"logprobs":)" + log_probs +
-                                      R"(,"finish_reason":"stop"}],"usage":{"prompt_tokens":5,)" +
-                                      R"("completion_tokens":1,"total_tokens":6}})"};
-      }
-      ServerResponse stream;
-      stream.stream = [text](const SendEvent& send) {
-        send(R"({"model":"big","choices":[{"index":0,"delta":)" + text +
-             R"(,"finish_reason":"stop"}]})");
-        send("[DONE]");
-      };
-      return stream;
-    });
-    http_.start();
-  }
-  [[nodiscard]] Remote remote() const { return Remote({.url = http_.url(), .model = "big"}); }
-
-  std::string reply = "B";
-  std::string log_probs = "null";
-  std::atomic<int> asked = 0;
-
- private:
-  HttpServer http_{HttpServerOptions{}};
-};
-
-Example question(const std::string& text) {
-  Example example;
-  example.id = "q";
-  example.question = text;
-  example.choices = {"yes", "no", "maybe"};
-  return example;
-}
-
-Example free_question(const std::string& text) {
-  Example example;
-  example.kind = ExampleKind::Messages;
-  example.messages = {{"user", text}};
-  return example;
-}
 
 class Answering : public ::testing::Test {
  protected:
+  void TearDown() override { set_interrupted(false); }
+
   Answerer answerer(Remote* remote, RouteMode mode, const std::string& task = "base") {
     AnswererOptions options;
     options.router.mode = mode;
     return {*model_, *engine_, open_task(task), remote, options};
   }
-  /// A customised task in a file; `change` may edit its info first.
   std::string task_file(const std::function<void(TaskInfo&)>& change = {}) {
-    Pool pool = make_test_pool(folder_.path() / "pool", *model_, 4);
-    auto report = customize(pool, *model_, *engine_, make_test_examples(8));
-    if (change) change(*report.task.info);
-    const auto file = folder_.path() / "task.gguf";
-    write_atomically(file, task_to_gguf(report.task));
-    return file.string();
+    return write_test_task(folder_.path(), *model_, change);
+  }
+  /// Hears what is said.
+  OnText listen() {
+    return [this](std::string_view piece) {
+      said_ += piece;
+      return !interrupted();
+    };
   }
 
   TemporaryFolder folder_;
@@ -93,11 +40,12 @@ class Answering : public ::testing::Test {
   FakeServer server_;
   Remote remote_ = server_.remote();
   Remote down_{{.url = "http://127.0.0.1:9", .model = "big"}};
+  std::string said_;
 };
 
 TEST_F(Answering, TheDeviceAnswersWithItsHighestScore) {
   const Answer answer =
-      answerer(nullptr, RouteMode::Never).answer(question("is it? * maybe *maybe"));
+      answerer(nullptr, RouteMode::Never).answer(make_question("is it? * maybe *maybe"));
   EXPECT_EQ(answer.text, "maybe");
   EXPECT_EQ(answer.choice, 2);
   EXPECT_EQ(answer.side, Side::Device);
@@ -108,15 +56,15 @@ TEST_F(Answering, TheDeviceAnswersWithItsHighestScore) {
 }
 
 TEST_F(Answering, ATaskAddsScope) {
-  const Answer answer =
-      answerer(nullptr, RouteMode::Never, task_file()).answer(question("is this apple number 3"));
+  const Answer answer = answerer(nullptr, RouteMode::Never, task_file())
+                            .answer(make_question("is this apple number 3"));
   ASSERT_TRUE(answer.scope);
   EXPECT_GT(*answer.scope, 0);
   EXPECT_LE(*answer.scope, 1);
 }
 
 TEST_F(Answering, AnEscalatedQuestionGetsTheServersChoice) {
-  const Answer answer = answerer(&remote_, RouteMode::Always).answer(question("is it *yes"));
+  const Answer answer = answerer(&remote_, RouteMode::Always).answer(make_question("is it *yes"));
   EXPECT_EQ(answer.side, Side::Server);
   EXPECT_EQ(answer.text, "no");
   EXPECT_EQ(answer.choice, 1);
@@ -128,62 +76,152 @@ TEST_F(Answering, AReplyThatNamesNoChoiceIsReadByItsLettersLogProbs) {
   server_.reply = "Hm";
   server_.log_probs = R"({"content":[{"token":"Hm","logprob":-0.1,"top_logprobs":[
       {"token":"Hm","logprob":-0.1},{"token":" C","logprob":-3},{"token":"A","logprob":-5}]}]})";
-  const Answer answer = answerer(&remote_, RouteMode::Always).answer(question("is it *yes"));
+  const Answer answer = answerer(&remote_, RouteMode::Always).answer(make_question("is it *yes"));
   EXPECT_EQ(answer.side, Side::Server);
   EXPECT_EQ(answer.choice, 2);
 }
 
 TEST_F(Answering, WithoutAServerNothingIsEverEscalated) {
-  const Answer answer = answerer(nullptr, RouteMode::Always).answer(question("is it *yes"));
+  const Answer answer = answerer(nullptr, RouteMode::Always).answer(make_question("is it *yes"));
   EXPECT_EQ(answer.side, Side::Device);
   EXPECT_EQ(answer.text, "yes");
 }
 
 TEST_F(Answering, ALocalOnlyTaskNeverReachesTheServer) {
   const std::string task = task_file([](TaskInfo& info) { info.policy.local_only = true; });
-  const Answer choice = answerer(&remote_, RouteMode::Always, task).answer(question("is it"));
-  const Answer text = answerer(&remote_, RouteMode::Always, task).answer(free_question("tell"));
+  const Answer choice = answerer(&remote_, RouteMode::Always, task).answer(make_question("is it"));
+  const Answer text =
+      answerer(&remote_, RouteMode::Always, task).answer(make_free_question("tell"));
   EXPECT_EQ(choice.side, Side::Device);
   EXPECT_EQ(text.side, Side::Device);
   EXPECT_EQ(server_.asked, 0);
 }
 
 TEST_F(Answering, AServerThatIsDownCostsNoAnswerAndIsNamedInTheReason) {
-  const Answer choice = answerer(&down_, RouteMode::Always).answer(question("is it *yes"));
+  const Answer choice = answerer(&down_, RouteMode::Always).answer(make_question("is it *yes"));
   EXPECT_EQ(choice.side, Side::Device);
   EXPECT_EQ(choice.text, "yes");
   EXPECT_THAT(choice.reason, HasSubstr("server unavailable: "));
-  const Answer text = answerer(&down_, RouteMode::Always).answer(free_question("say *one two"));
+  const Answer text =
+      answerer(&down_, RouteMode::Always).answer(make_free_question("say *one two"));
   EXPECT_EQ(text.side, Side::Device);
   EXPECT_THAT(text.text, HasSubstr("one two"));
   EXPECT_THAT(text.server_error, HasSubstr("127.0.0.1"));
 }
 
+TEST_F(Answering, LocalOnlyKeepsACallOnTheDeviceWhateverTaskAndModeSay) {
+  AnswererOptions options;
+  options.router.mode = RouteMode::Always;
+  options.local_only = true;
+  Answerer answerer(*model_, *engine_, open_task("base"), &remote_, options);
+  const Answer choice = answerer.answer(make_question("is it *yes"));
+  const Answer text = answerer.answer(make_free_question("say *one two"));
+  EXPECT_EQ(choice.reason, "local only");
+  EXPECT_EQ(text.reason, "local only");
+  EXPECT_EQ(text.side, Side::Device);
+  EXPECT_EQ(server_.called, 0);
+}
+
+/// A server that fails in some way, and what is then said of it.
+struct BadServer {
+  FakeServer::Mode mode;
+  const char* reason;
+};
+
+TEST_F(Answering, ASlowServerAndAWrongKeyAreNamedAndTheDeviceAnswers) {
+  const BadServer bad[] = {{FakeServer::Mode::Slow, "300 ms"}, {FakeServer::Mode::WrongKey, "key"}};
+  for (const auto& [mode, reason] : bad) {
+    const FakeServer server(mode);
+    Remote remote = server.remote(std::chrono::milliseconds(300));
+    const Answer choice = answerer(&remote, RouteMode::Always).answer(make_question("is it *yes"));
+    EXPECT_EQ(choice.side, Side::Device);
+    EXPECT_EQ(choice.text, "yes");
+    EXPECT_THAT(choice.reason, AllOf(HasSubstr("server unavailable: "), HasSubstr(reason)));
+    said_.clear();
+    const Answer text =
+        answerer(&remote, RouteMode::Always).answer(make_free_question("say *one two"), listen());
+    EXPECT_EQ(text.side, Side::Device);
+    EXPECT_THAT(text.server_error, HasSubstr(reason));
+    EXPECT_EQ(said_, text.text) << "nothing of the server's was said, so nothing is taken back";
+  }
+}
+
+TEST_F(Answering, AStreamThatBreaksOffSaysSoAndTheDeviceAnswersAfresh) {
+  FakeServer server(FakeServer::Mode::Broken);
+  server.reply = "half of";
+  Remote remote = server.remote();
+  const Answer text =
+      answerer(&remote, RouteMode::Always).answer(make_free_question("say *one two"), listen());
+  EXPECT_EQ(text.side, Side::Device);
+  EXPECT_EQ(text.text, " one two</user>");
+  EXPECT_THAT(text.reason, HasSubstr("broke off after 7 bytes"));
+  EXPECT_EQ(said_, "half of\n[the server broke off; the device answers]\n" + text.text);
+}
+
+TEST_F(Answering, CtrlCInAStreamOfTheServerIsNoAnswer) {
+  server_.reply = "a long answer";
+  Answerer answerer = this->answerer(&remote_, RouteMode::Always);
+  const OnText stop = [](std::string_view) {
+    set_interrupted(true);
+    return false;
+  };
+  EXPECT_THROW((void)answerer.answer(make_free_question("say *one"), stop), Interrupted);
+}
+
+TEST_F(Answering, ACompletionEndsWithItsLineOnBothSides) {
+  Example line;
+  line.kind = ExampleKind::Completion;
+  line.prompt = "Capital: *Paris";
+  server_.reply = "\\nParis\\nand more";
+  const Answer whole = answerer(&remote_, RouteMode::Always).answer(line);
+  EXPECT_EQ(whole.text, "\nParis");
+  const Answer streamed = answerer(&remote_, RouteMode::Always).answer(line, listen());
+  EXPECT_EQ(streamed.side, Side::Server);
+  EXPECT_EQ(streamed.text, "\nParis");
+  EXPECT_EQ(said_, "\nParis");
+  EXPECT_EQ(free_answer(line).stop, std::vector<std::string>{"\n"});
+  EXPECT_TRUE(free_answer(make_free_question("hi")).stop.empty());
+}
+
+TEST_F(Answering, WhereNothingCanEscalateTheFirstWordIsSaidAtOnce) {
+  std::vector<std::string> pieces;
+  const OnText first_only = [&](std::string_view piece) {
+    pieces.emplace_back(piece);
+    return false;
+  };
+  const std::string task = task_file();
+  const Answer answer =
+      answerer(nullptr, RouteMode::Always, task).answer(make_free_question("say *a b"), first_only);
+  EXPECT_EQ(pieces, std::vector<std::string>{" a"});
+  EXPECT_EQ(answer.completion_tokens, 1u);
+  EXPECT_TRUE(answer.scope);
+  pieces.clear();
+  (void)answerer(&remote_, RouteMode::ServerShare, task)
+      .answer(make_free_question("say *a b"), first_only);
+  EXPECT_EQ(pieces, std::vector<std::string>{" a b</user>"})
+      << "held back where the server may speak";
+}
+
 TEST_F(Answering, AReplyThatNamesNoChoiceIsCountedAndTheDeviceAnswers) {
   server_.reply = "I would rather not say";
-  const Answer answer = answerer(&remote_, RouteMode::Always).answer(question("is it *yes"));
+  const Answer answer = answerer(&remote_, RouteMode::Always).answer(make_question("is it *yes"));
   EXPECT_TRUE(answer.unparsed);
   EXPECT_EQ(answer.side, Side::Device);
   EXPECT_EQ(answer.text, "yes");
 }
 
 TEST_F(Answering, FreeTextIsSaidOnlyOnceTheDeviceIsToSpeak) {
-  std::string said;
-  const OnText listen = [&](std::string_view piece) {
-    said += piece;
-    return true;
-  };
-  const Answer device =
-      answerer(nullptr, RouteMode::Never).answer(free_question("say *one two three"), listen);
-  EXPECT_EQ(said, device.text);
+  const Answer device = answerer(nullptr, RouteMode::Never)
+                            .answer(make_free_question("say *one two three"), listen());
+  EXPECT_EQ(said_, device.text);
   EXPECT_EQ(device.completion_tokens, 3u);
 
-  said.clear();
+  said_.clear();
   server_.reply = "from the server";
   const Answer server =
-      answerer(&remote_, RouteMode::Always).answer(free_question("say *one two"), listen);
+      answerer(&remote_, RouteMode::Always).answer(make_free_question("say *one two"), listen());
   EXPECT_EQ(server.side, Side::Server);
-  EXPECT_EQ(said, "from the server");
+  EXPECT_EQ(said_, "from the server");
   EXPECT_EQ(server.text, "from the server");
 }
 
@@ -194,75 +232,11 @@ TEST_F(Answering, AHalfOfTheShareGoesToTheServer) {
   Answerer answerer(*model_, *engine_, open_task("base"), &remote_, options);
   int escalated = 0;
   for (int k = 0; k < 40; ++k) {
-    if (answerer.answer(question("what of " + std::to_string(k))).side == Side::Server) ++escalated;
+    if (answerer.answer(make_question("what of " + std::to_string(k))).side == Side::Server)
+      ++escalated;
   }
   EXPECT_NEAR(escalated, 20, 6);
   EXPECT_EQ(server_.asked, escalated);
-}
-
-/// Questions whose right choice the fake engine knows for the even ones only.
-std::vector<Example> half_known(std::size_t n) {
-  std::vector<Example> questions;
-  for (std::size_t k = 0; k < n; ++k) {
-    questions.push_back(question(k % 2 == 0 ? "it is *no" : "it is *yes"));
-    questions.back().id = "q" + std::to_string(k);
-    questions.back().answer = 1;
-  }
-  return questions;
-}
-
-TEST_F(Answering, EvaluateCountsEachSideAndTheMix) {
-  EvaluateOptions options;
-  options.router.server_share = 0.25;
-  const auto questions = half_known(8);
-  const Evaluation got =
-      evaluate(*model_, *engine_, open_task("base"), questions, &remote_, options);
-  EXPECT_EQ(got.n, 8u);
-  EXPECT_EQ(got.base.accuracy, 0.5);
-  EXPECT_EQ(got.blended.accuracy, 0.5);
-  EXPECT_EQ(got.server->accuracy, 1);
-  EXPECT_EQ(got.server_share, 0.25);
-  double right = 0;
-  for (const QuestionDetail& detail : got.details) {
-    right += *detail.side == Side::Server ? detail.server->right : detail.blended.right;
-  }
-  EXPECT_EQ(got.mix->accuracy, right / 8);
-  EXPECT_EQ(server_.asked, 8);
-}
-
-TEST_F(Answering, EvaluatePutsOnlyASampleToTheServer) {
-  server_.reply = "dunno";
-  EvaluateOptions options;
-  options.server_limit = 3;
-  const auto questions = half_known(10);
-  const Evaluation got =
-      evaluate(*model_, *engine_, open_task("base"), questions, &remote_, options);
-  EXPECT_EQ(got.server->n, 3u);
-  EXPECT_EQ(got.mix->n, 3u);
-  EXPECT_EQ(got.unparsed, 3u);
-  EXPECT_EQ(got.server->accuracy, 0);
-  EXPECT_EQ(server_.asked, 3);
-}
-
-TEST_F(Answering, EvaluateComparesFreeTextAfterNormalising) {
-  std::vector<Example> questions(2, free_question("say *The Answer\n"));
-  questions[0].messages.push_back({"assistant", "answer."});
-  questions[1].messages.push_back({"assistant", "something else"});
-  const Evaluation got = evaluate(*model_, *engine_, open_task("base"), questions);
-  EXPECT_EQ(got.base.accuracy, 0.5);
-  EXPECT_FALSE(got.server);
-}
-
-TEST_F(Answering, EvaluateNeedsALabelForEachQuestion) {
-  auto questions = half_known(2);
-  questions[1].answer.reset();
-  try {
-    (void)evaluate(*model_, *engine_, open_task("base"), questions);
-    FAIL() << "no error";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::InvalidArgument);
-    EXPECT_THAT(error.what(), HasSubstr("'q1'"));
-  }
 }
 
 }  // namespace

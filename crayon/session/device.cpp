@@ -10,6 +10,13 @@
 
 namespace crayon {
 
+GenerateOptions free_answer(const Example& question, int max_tokens) {
+  GenerateOptions options;
+  options.max_tokens = max_tokens;
+  if (question.kind == ExampleKind::Completion) options.stop = {"\n"};
+  return options;
+}
+
 TaskOnDevice::TaskOnDevice(const Model& model, const OpenTask& task)
     : model_(model), file_(task.file), info_(task.info), format_(task.prompt) {
   if (!info_) return;

@@ -24,14 +24,14 @@ struct DeviceChoice {
   std::size_t cut_tokens = 0;  ///< Of the passage, cut to fit the context.
 };
 
-/// The device's answer in free words.
-struct DeviceText {
-  std::string text;
-  Signals signals;
-  std::size_t prompt_tokens = 0;
-  std::size_t completion_tokens = 0;
-  FinishReason finish = FinishReason::Stop;
-};
+/// Tokens of a free answer, at most, and how many of them are looked at before it is decided which
+/// side speaks.
+inline constexpr int kAnswerTokens = 256;
+inline constexpr std::size_t kHoldBackTokens = 24;
+
+/// How a free answer to this question is written, the same for every caller: a completion ends with
+/// its line, a chat where the model ends it.
+[[nodiscard]] GenerateOptions free_answer(const Example& question, int max_tokens = kAnswerTokens);
 
 /// A task on one model: borrows the model, owns what it needs of the task. Works without TaskInfo
 /// (the base, LoRA files of other tools): the default prompt, no scope, no head. Not thread-safe.

@@ -40,10 +40,12 @@ class Evaluator {
 
  private:
   void check() const;
+  void check_server(const OpenTask& task, Remote& remote) const;
   /// One side's answers to all questions; the time it took, in seconds.
   double run_device(const OpenTask& task, const std::string& step,
                     SideDetail QuestionDetail::*side);
   SideDetail device_answer(const TaskOnDevice& task, const Example& question);
+  SideDetail server_answer(Remote& remote, const Example& question);
   void run_server(Remote& remote);
   void mix(const OpenTask& task);
   [[nodiscard]] std::vector<std::size_t> sample() const;
@@ -66,6 +68,30 @@ void Evaluator::check() const {
   }
 }
 
+/// What would end the evaluation after the device's passes, or must not begin at all.
+void Evaluator::check_server(const OpenTask& task, Remote& remote) const {
+  const Policy policy = task.info ? task.info->policy : Policy{};
+  if (policy.local_only || !policy.server_allowed) {
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("eval: task '{}' is local only, so its questions may not be put to a "
+                            "server; leave the server's URL out",
+                            task.name));
+  }
+  for (const std::size_t row : sample()) {
+    const Example& question = questions_[row];
+    try {
+      if (question.kind == ExampleKind::Choices) (void)lettered_question(question);
+    } catch (const Error& error) {
+      throw about_example(question.id, error);
+    }
+  }
+  try {
+    (void)remote.models();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::NotFound) throw;  // some servers do not list their models
+  }
+}
+
 SideDetail Evaluator::device_answer(const TaskOnDevice& task, const Example& question) {
   SideDetail side;
   if (question.kind == ExampleKind::Choices) {
@@ -79,12 +105,10 @@ SideDetail Evaluator::device_answer(const TaskOnDevice& task, const Example& que
     return side;
   }
   const RenderedPrompt prompt = task.prompt(question);
-  GenerateOptions options;
-  options.max_tokens = options_.max_tokens;
-  if (question.kind == ExampleKind::Completion) options.stop = {"\n"};
-  const Generated text =
-      engine_.generate(prompt.text, options, [](const GeneratedToken&) { return !interrupted(); });
-  side.confidence = task.text_confidence(text.tokens);
+  const Generated text = engine_.generate(prompt.text, free_answer(question),
+                                          [](const GeneratedToken&) { return !interrupted(); });
+  const std::span tokens(text.tokens);
+  side.confidence = task.text_confidence(tokens.first(std::min(tokens.size(), kHoldBackTokens)));
   side.scope = task.scope(engine_, prompt);
   side.right = matches(text.text, question);
   return side;
@@ -98,7 +122,11 @@ double Evaluator::run_device(const OpenTask& open, const std::string& step,
   const auto start = std::chrono::steady_clock::now();
   for (std::size_t k = 0; k < questions_.size(); ++k) {
     throw_if_interrupted();
-    result_.details[k].*side = device_answer(task, questions_[k]);
+    try {
+      result_.details[k].*side = device_answer(task, questions_[k]);
+    } catch (const Error& error) {
+      throw about_example(questions_[k].id, error);
+    }
     if (on_progress_) on_progress_({step, k + 1, questions_.size()});
   }
   throw_if_interrupted();
@@ -115,22 +143,30 @@ std::vector<std::size_t> Evaluator::sample() const {
   return rows;
 }
 
+SideDetail Evaluator::server_answer(Remote& remote, const Example& question) {
+  SideDetail side;
+  if (question.kind == ExampleKind::Choices) {
+    const ServerAnswer answer = ask_choice(remote, question);
+    side.choice = answer.choice;
+    side.scores.assign(answer.letters.begin(), answer.letters.end());
+    side.right = side.choice == question.answer;
+    if (!side.choice) ++result_.unparsed;
+  } else {
+    side.right = matches(ask_text(remote, question, free_answer(question)).text, question);
+  }
+  return side;
+}
+
 void Evaluator::run_server(Remote& remote) {
   const auto rows = sample();
   for (std::size_t i = 0; i < rows.size(); ++i) {
     throw_if_interrupted();
     const Example& question = questions_[rows[i]];
-    SideDetail side;
-    if (question.kind == ExampleKind::Choices) {
-      const ServerAnswer answer = ask_choice(remote, question);
-      side.choice = answer.choice;
-      side.scores.assign(answer.letters.begin(), answer.letters.end());
-      side.right = side.choice == question.answer;
-      if (!side.choice) ++result_.unparsed;
-    } else {
-      side.right = matches(ask_text(remote, question, options_.max_tokens).text, question);
+    try {
+      result_.details[rows[i]].server = server_answer(remote, question);
+    } catch (const Error& error) {
+      throw about_example(question.id, error);
     }
-    result_.details[rows[i]].server = std::move(side);
     if (on_progress_) on_progress_({"server", i + 1, rows.size()});
   }
 }
@@ -149,8 +185,9 @@ void Evaluator::mix(const OpenTask& task) {
   std::vector<std::uint8_t> blended;
   std::vector<std::uint8_t> mixed;
   for (std::size_t i = 0; i < asked.size(); ++i) {
-    const bool escalated = decisions[i].side == Side::Server;
-    asked[i]->side = decisions[i].side;
+    const bool unread = asked[i]->answer && !asked[i]->server->choice;
+    const bool escalated = decisions[i].side == Side::Server && !unread;
+    asked[i]->side = escalated ? Side::Server : Side::Device;
     server.push_back(asked[i]->server->right);
     blended.push_back(asked[i]->blended.right);
     mixed.push_back(escalated ? server.back() : blended.back());
@@ -163,6 +200,7 @@ void Evaluator::mix(const OpenTask& task) {
 
 Evaluation Evaluator::run(const OpenTask& task, Remote* remote) {
   check();
+  if (remote != nullptr) check_server(task, *remote);
   result_.n = questions_.size();
   for (const Example& question : questions_) {
     result_.details.push_back({.id = question.id,

@@ -21,7 +21,6 @@ struct EvaluateOptions {
   RouterOptions router{.mode = RouteMode::ServerShare};
   std::size_t server_limit = 0;  ///< Questions put to the server, drawn by seed; 0: all.
   std::uint64_t seed = 1;
-  int max_tokens = 32;  ///< Of a free answer.
 };
 
 /// One side's answer to one question.
@@ -39,7 +38,8 @@ struct QuestionDetail {
   SideDetail base;
   SideDetail blended;
   std::optional<SideDetail> server;  ///< Where the server was asked.
-  std::optional<Side> side;          ///< Who answers in the mix, where the server was asked.
+  std::optional<Side> side;  ///< Who answers in the mix, where the server was asked; the device
+                             ///< where the server's reply named no choice, as in answer().
 };
 
 struct Evaluation {
@@ -49,19 +49,22 @@ struct Evaluation {
   std::optional<Accuracy> server;  ///< On the sample that the server was asked.
   std::optional<Accuracy> mix;     ///< On the same sample.
   std::optional<Accuracy> blended_on_sample;  ///< For a fair comparison with server and mix.
-  double server_share = 0;                    ///< Of the mix.
-  std::size_t unparsed = 0;         ///< Server's replies that named no choice; counted as wrong.
+  double server_share = 0;                    ///< Of the mix: what the server answered.
+  std::size_t unparsed = 0;         ///< Server's replies that named no choice; the server's errors.
   double questions_per_second = 0;  ///< Of the blended side, model loading left out.
   std::size_t cut_questions = 0;    ///< Whose passage was cut to fit the context.
   std::vector<QuestionDetail> details;
 };
 
 /// Answers every question with the base, then with the task's adapter, then asks the server.
-/// Choices: highest score. Free text: exact match after normalize_answer(). For the task "base" the
-/// blended side is the base's.
+/// Choices: highest score. Free text: exact match after normalize_answer(), written as answer()
+/// writes it. For the task "base" the blended side is the base's. Whether the server is there is
+/// asked first, by a call without a question.
 ///
 /// @param remote  null: no server and no mix
-/// @throws Error InvalidArgument  a question without a label (names its id), or none at all
+/// @throws Error InvalidArgument  no question at all; one without a label, too long, or with more
+///                                choices than a server can be asked (names its id); a remote for a
+///                                task whose policy keeps it on the device: nothing is sent then
 /// @throws Error Unavailable      the server fails: an evaluation without it would mislead
 /// @throws Interrupted
 [[nodiscard]] Evaluation evaluate(const Model& model, Engine& engine, const OpenTask& task,

@@ -1,6 +1,7 @@
 #include "crayon/session/server_side.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "crayon/prompt/answer.h"
 
@@ -9,6 +10,14 @@ namespace {
 
 constexpr int kChoiceTokens = 16;
 constexpr int kTopLogProbs = 20;  // the most that the API allows
+
+/// Where the first stop behind the text's first word begins; the text's end without one.
+std::size_t answer_end(std::string_view text, const std::vector<std::string>& stops) {
+  std::size_t end = text.size();
+  const std::size_t begin = std::min(text.find_first_not_of(" \t\r\n"), end);
+  for (const std::string& stop : stops) end = std::min(text.find(stop, begin), end);
+  return end;
+}
 
 }  // namespace
 
@@ -39,11 +48,23 @@ std::vector<ChatMessage> chat_of(const Example& question) {
   return messages;
 }
 
-ServerAnswer ask_text(Remote& remote, const Example& question, int max_tokens,
+ServerAnswer ask_text(Remote& remote, const Example& question, const GenerateOptions& how,
                       const OnText& on_text) {
-  const ChatOptions options{.max_tokens = max_tokens, .temperature = 0, .top_log_probs = 0};
-  const RemoteAnswer reply = remote.chat(chat_of(question), options, on_text);
-  return {.text = reply.text,
+  // Not every server knows stops, so they are applied here.
+  const ChatOptions options{.max_tokens = how.max_tokens, .temperature = 0, .top_log_probs = 0};
+  std::string text;
+  OnText relay;
+  if (on_text) {
+    relay = [&](std::string_view piece) {
+      const std::size_t said = text.size();
+      text += piece;
+      const std::size_t end = answer_end(text, how.stop);
+      return (end <= said || on_text(std::string_view(text).substr(said, end - said))) &&
+             end == text.size();
+    };
+  }
+  const RemoteAnswer reply = remote.chat(chat_of(question), options, relay);
+  return {.text = reply.text.substr(0, answer_end(reply.text, how.stop)),
           .choice = std::nullopt,
           .letters = {},
           .prompt_tokens = reply.prompt_tokens,

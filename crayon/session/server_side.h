@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "crayon/engine/engine.h"
 #include "crayon/prompt/example.h"
 #include "crayon/remote/remote.h"
 
@@ -24,9 +25,11 @@ struct ServerAnswer {
 /// @throws Error InvalidArgument  more than 26 choices, or the server refuses; Unavailable
 [[nodiscard]] ServerAnswer ask_choice(Remote& remote, const Example& question);
 
-/// Asks in free words. @param on_text  gets the answer as it comes; may be empty
-[[nodiscard]] ServerAnswer ask_text(Remote& remote, const Example& question, int max_tokens,
-                                    const OnText& on_text = {});
+/// Asks in free words, as long and with the same stops as the device would answer; blank lines
+/// before the answer do not stop it.
+/// @param on_text  gets the answer as it comes; may be empty
+[[nodiscard]] ServerAnswer ask_text(Remote& remote, const Example& question,
+                                    const GenerateOptions& how, const OnText& on_text = {});
 
 /// The messages of a chat that stand before its answer; a prompt becomes one of the user.
 [[nodiscard]] std::vector<ChatMessage> chat_of(const Example& question);

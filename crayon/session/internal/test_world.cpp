@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <thread>
+
+#include "crayon/base/files.h"
 #include "crayon/base/random.h"
 #include "crayon/formats/adapter_file.h"
+#include "crayon/session/customize.h"
 
 namespace crayon {
 namespace {
@@ -112,8 +116,73 @@ std::vector<Example> make_test_examples(std::size_t n, bool labels) {
   return examples;
 }
 
+std::string write_test_task(const std::filesystem::path& folder, Model& model,
+                            const std::function<void(TaskInfo&)>& change) {
+  Pool pool = make_test_pool(folder / "pool", model, 4);
+  const auto engine = model.open_engine();
+  CustomizeReport report = customize(pool, model, *engine, make_test_examples(8));
+  if (change) change(*report.task.info);
+  const auto file = folder / "task.gguf";
+  write_atomically(file, task_to_gguf(report.task));
+  return file.string();
+}
+
 std::unique_ptr<Engine> make_scripted_engine(Model& model, ScoreFunction score) {
   return std::make_unique<ScriptedEngine>(model.open_engine({}), std::move(score));
+}
+
+FakeServer::FakeServer(Mode mode)
+    : mode_(mode), http_(HttpServerOptions{.key = mode == Mode::WrongKey ? "another" : ""}) {
+  if (mode != Mode::NoModels) {
+    http_.route("GET", "/v1/models", [this](const ServerRequest&) {
+      ++called;
+      return ServerResponse{.body = R"({"data":[{"id":"big"}]})"};
+    });
+  }
+  http_.route("POST", "/v1/chat/completions",
+              [this](const ServerRequest& request) { return answer(request); });
+  http_.start();
+}
+
+Remote FakeServer::remote(std::chrono::milliseconds patience) const {
+  return Remote(
+      {.url = http_.url(), .model = "big", .key = "mine", .timeouts = {.total = patience}});
+}
+
+ServerResponse FakeServer::answer(const ServerRequest& request) {
+  ++asked;
+  ++called;
+  while (mode_ == Mode::Slow && !request.disconnected()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  const std::string text = fmt::format(R"({{"role":"assistant","content":"{}"}})", reply);
+  if (request.body.find("\"stream\":true") == std::string::npos) {
+    return {.body = fmt::format(
+                R"({{"model":"big","choices":[{{"index":0,"message":{},"logprobs":{},)"
+                R"("finish_reason":"stop"}}],)"
+                R"("usage":{{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}}})",
+                text, log_probs)};
+  }
+  ServerResponse stream;
+  stream.stream = [text, broken = mode_ == Mode::Broken](const SendEvent& send) {
+    send(fmt::format(R"({{"model":"big","choices":[{{"index":0,"delta":{},"finish_reason":{}}}]}})",
+                     text, broken ? "null" : R"("stop")"));
+    if (!broken) send("[DONE]");
+  };
+  return stream;
+}
+
+Example make_question(const std::string& text) {
+  Example example = make_test_examples(1, false).front();
+  example.question = text;
+  return example;
+}
+
+Example make_free_question(const std::string& text) {
+  Example example;
+  example.kind = ExampleKind::Messages;
+  example.messages = {{"user", text}};
+  return example;
 }
 
 }  // namespace crayon
