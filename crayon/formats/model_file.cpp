@@ -3,6 +3,7 @@
 #include <array>
 
 #include "crayon/base/sha256.h"
+#include "crayon/formats/internal/check_model.h"
 #include "crayon/formats/internal/hash_cache.h"
 #include "crayon/formats/internal/messages.h"
 
@@ -10,7 +11,6 @@ namespace crayon {
 namespace {
 
 constexpr std::array<std::string_view, 2> kArchitectures{"llama", "qwen2"};
-constexpr std::uint64_t kMostLayers = 4096;
 constexpr std::uint64_t kMostWidth = 1 << 24;
 
 /// A size of the model: 1 to `most`.
@@ -60,7 +60,7 @@ BaseModel describe_model(const Gguf& gguf) {
   const auto size = [&](const char* key, std::uint64_t most) {
     return size_of(gguf, model.architecture + "." + key, most);
   };
-  model.n_layers = size("block_count", kMostLayers);
+  model.n_layers = size("block_count", kMostModelLayers);
   model.d_model = size("embedding_length", kMostWidth);
   model.n_heads = size("attention.head_count", kMostWidth);
   model.n_kv_heads = gguf.has(model.architecture + ".attention.head_count_kv")
@@ -71,6 +71,7 @@ BaseModel describe_model(const Gguf& gguf) {
   if (tokens.empty()) throw corrupt(gguf.file(), "has an empty vocabulary");
   model.n_vocab = static_cast<int>(tokens.size());
   model.vocab_sha256 = hash_vocabulary(tokens);
+  check_model(gguf, model, tokens);
   return model;
 }
 

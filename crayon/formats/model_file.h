@@ -10,7 +10,7 @@ namespace crayon {
 
 /// @param with_hash  also hash the whole file; the hash is remembered beside the cache, keyed by
 ///                   path, size and time of change, so that it costs once
-/// @throws Error CorruptFile, Unsupported (architecture), NotFound
+/// @throws Error CorruptFile, Unsupported (architecture, or what llama.cpp could not run), NotFound
 [[nodiscard]] BaseModel describe_model(const std::filesystem::path& path, bool with_hash = true);
 [[nodiscard]] BaseModel describe_model(const Gguf& gguf);
 

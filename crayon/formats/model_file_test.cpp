@@ -75,6 +75,7 @@ GgufWriter model_writer() {
        {"block_count", "embedding_length", "attention.head_count", "feed_forward_length"}) {
     writer.set_u32(std::string("qwen2.") + key, 4);
   }
+  writer.set_u32("qwen2.embedding_length", 8);
   writer.set("tokenizer.ggml.tokens", GgufArray(std::vector<std::string>{"a"}));
   return writer;
 }
