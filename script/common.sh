@@ -2,6 +2,9 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${CRAYON_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/crayon}
 
+# Ctrl-C: bash waits for the command that runs, which ends too, and then ends with this.
+trap 'exit 130' INT TERM
+
 say() { printf '==> %s\n' "$*" >&2; }
 fail() {  # fail STATUS MESSAGE
   local status=$1
