@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <mutex>
 
 #include "crayon/base/error.h"
@@ -52,12 +53,22 @@ Refusal refusal(int status) {
   }
 }
 
-void check_status(const HttpResponse& response, const std::string& origin) {
+// An answer with a status other than 2xx.
+struct Refused : Error {
+  Refused(ErrorCode code, const std::string& message, int answered)
+      : Error(code, message), status(answered) {}
+  int status;
+};
+
+void check_status(const HttpResponse& response, const std::string& origin,
+                  const std::vector<std::string_view>& sent = {}) {
   if (response.status / 100 == 2) return;
   const auto [code, meaning] = refusal(response.status);
-  const auto said = wire::error_message(response.body);
-  throw Error(code, fmt::format("{}: {} (status {}{}{})", origin, meaning, response.status,
-                                said.empty() ? "" : ", it says: ", said));
+  const auto said = wire::error_message(response.body, sent);
+  throw Refused(code,
+                fmt::format("{}: {} (status {}{}{})", origin, meaning, response.status,
+                            said.empty() ? "" : ", it says: ", said),
+                response.status);
 }
 
 }  // namespace
@@ -100,14 +111,17 @@ std::vector<std::string> Remote::models() {
   return wire::parse_models(response.body, http_.origin());
 }
 
-RemoteAnswer Remote::ask(const std::string& path, const std::string& body, const OnText& on_text) {
+RemoteAnswer Remote::send(const wire::Ask& ask, const OnText& on_text) {
   const auto& origin = http_.origin();
+  const auto sent = wire::texts_of(ask);
+  const auto asked = request("POST", ask.messages == nullptr ? "/completions" : "/chat/completions",
+                             request_body(ask));
   if (!on_text) {
-    const auto response = http_.send(request("POST", path, body));
-    check_status(response, origin);
+    const auto response = http_.send(asked);
+    check_status(response, origin, sent);
     return wire::parse_answer(response.body, origin);
   }
-  wire::StreamReader reader(origin);
+  wire::StreamReader reader(origin, sent);
   SseParser parser;
   bool cancelled = false;
   bool inside = false;  // an event is being worked on: what is thrown then is not the connection's
@@ -119,10 +133,9 @@ RemoteAnswer Remote::ask(const std::string& path, const std::string& body, const
     return !cancelled && !reader.done();
   };
   try {
-    const auto response = http_.send(request("POST", path, body), [&](std::string_view bytes) {
-      return parser.feed(bytes, on_event);
-    });
-    check_status(response, origin);
+    const auto response =
+        http_.send(asked, [&](std::string_view bytes) { return parser.feed(bytes, on_event); });
+    check_status(response, origin, sent);
   } catch (const Error&) {
     if (inside || reader.answer().finish_reason.empty()) throw;  // else the answer was whole
   }
@@ -135,36 +148,38 @@ RemoteAnswer Remote::ask(const std::string& path, const std::string& body, const
   return std::move(reader.answer());
 }
 
-// Some hosted models take no log-probs; they are a help here, never a need.
-RemoteAnswer Remote::ask(const std::vector<ChatMessage>* messages, const std::string& prompt,
-                         ChatOptions options, const OnText& on_text) {
-  const char* path = messages == nullptr ? "/completions" : "/chat/completions";
-  const auto send = [&] {
-    const bool stream = static_cast<bool>(on_text);
-    return ask(path, wire::request_body({model(), messages, prompt, options, stream}), on_text);
-  };
-  if (learnt_->refuses_log_probs) options.top_log_probs = 0;
-  if (options.top_log_probs == 0) return send();
+// Some hosted models take no log-probs; they are a help here, never a need. Servers refuse them in
+// many words, so the same request without them shows whether they were the reason.
+RemoteAnswer Remote::ask(wire::Ask ask, const OnText& on_text) {
+  ask.model = model();
+  ask.stream = static_cast<bool>(on_text);
+  if (learnt_->refuses_log_probs) ask.options.top_log_probs = 0;
+  std::exception_ptr first;
   try {
-    return send();
-  } catch (const Error& error) {
-    const bool about_log_probs =
-        std::string_view(error.what()).find("logprob") != std::string::npos;
-    if (error.code() != ErrorCode::InvalidArgument || !about_log_probs) throw;
+    return send(ask, on_text);
+  } catch (const Refused& refused) {
+    const bool at_fault = refused.status == 400 || refused.status == 422;
+    if (!at_fault || ask.options.top_log_probs == 0) throw;
+    first = std::current_exception();
   }
-  learnt_->refuses_log_probs = true;
-  options.top_log_probs = 0;
-  return send();
+  ask.options.top_log_probs = 0;
+  try {
+    auto answer = send(ask, on_text);
+    learnt_->refuses_log_probs = true;
+    return answer;
+  } catch (const Refused&) {
+    std::rethrow_exception(first);
+  }
 }
 
 RemoteAnswer Remote::chat(const std::vector<ChatMessage>& messages, const ChatOptions& options,
                           const OnText& on_text) {
-  return ask(&messages, {}, options, on_text);
+  return ask({.model = {}, .messages = &messages, .prompt = {}, .options = options}, on_text);
 }
 
 RemoteAnswer Remote::complete(const std::string& prompt, const ChatOptions& options,
                               const OnText& on_text) {
-  return ask(nullptr, prompt, options, on_text);
+  return ask({.model = {}, .messages = nullptr, .prompt = prompt, .options = options}, on_text);
 }
 
 }  // namespace crayon

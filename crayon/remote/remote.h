@@ -13,6 +13,10 @@
 
 namespace crayon {
 
+namespace wire {
+struct Ask;
+}
+
 struct RemoteOptions {
   std::string url{};    ///< Base URL; "/v1" is added unless its path has a version already.
   std::string model{};  ///< "" asks the server for its first model.
@@ -52,7 +56,8 @@ class Remote {
 
   /// Chat completion; streamed when `on_text` is given (an answer that breaks off throws).
   /// @throws Error Unavailable  down, slow, 429, 5xx, broken stream, wrong key (401, 403: says so);
-  ///         InvalidArgument  the server refuses the request (400, 413, 422), its message quoted;
+  ///         InvalidArgument  the server refuses the request (400, 413, 422), its message quoted
+  ///         unless it repeats the texts that were sent;
   ///         NotFound  404: no such model or path;
   ///         CorruptFile  an answer that is not the API's, with what was found
   [[nodiscard]] RemoteAnswer chat(const std::vector<ChatMessage>& messages,
@@ -62,7 +67,6 @@ class Remote {
                                       const OnText& on_text = {});
   /// The names of the server's models, in its order.
   [[nodiscard]] std::vector<std::string> models();
-  [[nodiscard]] const RemoteOptions& options() const { return options_; }
 
  private:
   struct Learnt;
@@ -70,11 +74,8 @@ class Remote {
   [[nodiscard]] std::string model();
   [[nodiscard]] HttpRequest request(const std::string& method, const std::string& path,
                                     std::string body = {}) const;
-  [[nodiscard]] RemoteAnswer ask(const std::string& path, const std::string& body,
-                                 const OnText& on_text);
-  [[nodiscard]] RemoteAnswer ask(const std::vector<ChatMessage>* messages,
-                                 const std::string& prompt, ChatOptions options,
-                                 const OnText& on_text);
+  [[nodiscard]] RemoteAnswer send(const wire::Ask& ask, const OnText& on_text);
+  [[nodiscard]] RemoteAnswer ask(wire::Ask ask, const OnText& on_text);
 
   RemoteOptions options_;
   HttpClient http_;

@@ -216,18 +216,67 @@ TEST_F(RemoteTest, AServerThatRefusesLogProbsIsAskedWithoutThemFromThenOn) {
   EXPECT_THAT(with, ElementsAre(true, false, false));
 }
 
-TEST_F(RemoteTest, AnotherRefusalIsNotTriedAgain) {
-  int asked = 0;
-  answer = [&](const ServerRequest&) {
-    ++asked;
-    return json(400, R"({"error":{"message":"the prompt is too long"}})");
+TEST_F(RemoteTest, ARefusalInWhateverWordsIsTriedWithoutLogProbs) {
+  const std::vector<std::pair<int, std::string>> refusals = {
+      {422,
+       R"({"detail":[{"type":"extra_forbidden","loc":["body","top_k"],"msg":"Not permitted"}]})"},
+      {400, "no"}};
+  for (const auto& [status, body] : refusals) {
+    answer = [status = status, body = body](const ServerRequest& request) {
+      const bool with = request.body.find("logprobs") != std::string::npos;
+      return with ? json(status, body) : json(200, R"({"choices":[{"message":{"content":"a"}}]})");
+    };
+    Remote client = remote();
+    EXPECT_EQ(client.chat({{"user", "q"}}, {.top_log_probs = 5}).text, "a") << body;
+  }
+}
+
+TEST_F(RemoteTest, WhatIsRefusedWithoutLogProbsTooIsToldAsAtFirst) {
+  std::vector<bool> with;
+  answer = [&](const ServerRequest& request) {
+    with.push_back(request.body.find("logprobs") != std::string::npos);
+    return json(400, with.back() ? R"({"error":{"message":"the prompt is too long"}})"
+                                 : R"({"error":{"message":"still too long"}})");
+  };
+  Remote client = remote();
+  const auto ask = [&] { (void)client.chat({{"user", "q"}}, {.top_log_probs = 5}); };
+  EXPECT_THAT(ask, fails(ErrorCode::InvalidArgument, "the prompt is too long"));
+  EXPECT_THAT(ask, fails(ErrorCode::InvalidArgument, "the prompt is too long"));
+  EXPECT_THAT(with, ElementsAre(true, false, true, false)) << "log-probs were not the reason";
+}
+
+TEST_F(RemoteTest, OtherStatusesAreNotTriedAgain) {
+  for (const int status : {401, 404, 413, 429, 500}) {
+    int asked = 0;
+    answer = [&](const ServerRequest&) {
+      ++asked;
+      return json(status, "{}");
+    };
+    EXPECT_THROW((void)remote().chat({{"user", "q"}}, {.top_log_probs = 5}), Error);
+    EXPECT_EQ(asked, 1) << status;
+  }
+}
+
+TEST_F(RemoteTest, KeepsTheUsersTextOutOfErrorsWhenTheServerRepeatsIt) {
+  const std::string question = "Why does my \"left knee\"\nhurt so much every morning?";
+  answer = [](const ServerRequest& request) {
+    return ServerResponse{.status = 422,
+                          .body = openai_error_body(ErrorCode::InvalidArgument,
+                                                    "cannot take the input: " + request.body)};
+  };
+  const auto private_error = Throws<Error>(
+      AllOf(Property(&Error::what, HasSubstr("status 422, it says: invalid_argument")),
+            Property(&Error::what, Not(HasSubstr("knee")))));
+  EXPECT_THAT([&] { (void)remote().chat({{"user", question}}, {}); }, private_error);
+  EXPECT_THAT([&] { (void)remote().complete(question, {}); }, private_error);
+  answer = [&](const ServerRequest& request) {
+    return events({openai_error_body(ErrorCode::Unavailable, "broke at " + request.body)});
   };
   EXPECT_THAT(
       [&] {
-        (void)remote().chat({{"user", "q"}}, {.top_log_probs = 5});
+        (void)remote().chat({{"user", question}}, {}, [](std::string_view) { return true; });
       },
-      fails(ErrorCode::InvalidArgument, "too long"));
-  EXPECT_EQ(asked, 1);
+      fails(ErrorCode::Unavailable, "ended with an error: unavailable"));
 }
 
 TEST_F(RemoteTest, DoesNotFollowARedirectWithTheKey) {

@@ -58,6 +58,20 @@ TEST(Wire, ReadsLegacyLogProbsBestFirst) {
   EXPECT_THAT(answer.tokens[1].top, ElementsAre(Pair("b", -2.0), Pair("a", -3.0)));
 }
 
+TEST(Wire, ALogProbThatIsMissingIsNotTakenForCertainty) {
+  const auto chat = parse(R"({"choices":[{"message":{"content":"ab"},"logprobs":{"content":[
+      {"token":"a","logprob":0.001,"top_logprobs":[{"token":"a","logprob":1e-9},
+      {"token":"x","logprob":null},{"token":"y"},{"token":"z","logprob":-3}]},
+      {"token":"b","logprob":null},{"token":"c","logprob":-1}]}}]})");
+  ASSERT_EQ(chat.tokens.size(), 1u) << "the rest has no certain place";
+  EXPECT_EQ(chat.tokens[0].log_prob, 0);
+  EXPECT_THAT(chat.tokens[0].top, ElementsAre(Pair("a", 0.0), Pair("z", -3.0)));
+  const auto plain = parse(R"({"choices":[{"text":"ab","logprobs":{"tokens":["a","b","c"],
+      "token_logprobs":[-1,null,-2],"top_logprobs":[{"a":-1,"b":null},null,null]}}]})");
+  ASSERT_EQ(plain.tokens.size(), 1u);
+  EXPECT_THAT(plain.tokens[0].top, ElementsAre(Pair("a", -1.0)));
+}
+
 TEST(Wire, TakesNullContentAndNoUsage) {
   const auto answer = parse(R"({"choices":[{"message":{"content":null},"logprobs":null}]})");
   EXPECT_EQ(answer.text, "");
@@ -102,12 +116,36 @@ TEST(Wire, FindsTheErrorMessageOfManyServersOnOneLine) {
   EXPECT_EQ(error_message(R"({"error":"c"})"), "c");
   EXPECT_EQ(error_message(R"({"message":"d"})"), "d");
   EXPECT_EQ(error_message(R"({"detail":"e"})"), "e");
-  for (const auto* none : {"", "<html>", "{}", "[]", R"({"error":{"message":1}})"}) {
+  EXPECT_EQ(error_message(R"({"detail":[{"type":"extra_forbidden","loc":["body","logprobs",0],
+      "msg":"Extra inputs are not permitted","input":true}]})"),
+            "body.logprobs.0: Extra inputs are not permitted");
+  for (const auto* none : {"", "<html>", "{}", "[]", R"({"error":{"message":1}})",
+                           R"({"detail":[]})", R"({"detail":[1]})", R"({"detail":[{"msg":1}]})"}) {
     EXPECT_EQ(error_message(none), "") << none;
   }
   EXPECT_EQ(error_message(R"({"error":")" + std::string(299, 'x') + R"(é"})"),
             std::string(299, 'x'))
       << "a cut must not split a character";
+}
+
+TEST(Wire, QuotesNoErrorMessageThatRepeatsWhatWasSent) {
+  const std::string text = "When did the \"old\" lighthouse\nkeeper leave?";
+  const auto said = [&](const std::string& message) {
+    return error_message(Json{{"error", {{"message", message}, {"type", "bad_request"}}}}.dump(),
+                         {"Be brief and answer in one word.", text});
+  };
+  EXPECT_EQ(said("the context has 2048 tokens"), "the context has 2048 tokens");
+  EXPECT_EQ(said("input was: " + text), "bad_request");
+  EXPECT_EQ(said("input was: " + Json(text).dump()), "bad_request");
+  EXPECT_EQ(said("... 'WHEN did the \"old\" lighthouse' ..."), "bad_request");
+  EXPECT_EQ(said("system: be brief and answer in one w..."), "bad_request");
+  EXPECT_EQ(said("input: \\u0077\\u0068"), "bad_request");
+  EXPECT_EQ(error_message(R"({"error":"what is 'Rome?'"})", {"Rome?"}), "");
+  EXPECT_EQ(
+      error_message(R"({"detail":[{"type":"string_type","loc":["Rome"],"msg":"m"}]})", {"Rome?"}),
+      "string_type");
+  EXPECT_EQ(error_message(R"({"error":{"message":"Rome","type":"of Rome","code":"c"}})", {"Rome"}),
+            "c");
 }
 
 TEST(StreamReader, PutsPiecesTogetherAndTakesUsageFromAChunkWithoutChoices) {

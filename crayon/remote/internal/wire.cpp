@@ -1,30 +1,26 @@
 #include "crayon/remote/internal/wire.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "crayon/base/error.h"
+#include "crayon/base/text.h"
+#include "crayon/http/json_field.h"
 
 namespace crayon::wire {
 namespace {
 
 using Json = nlohmann::json;
 
+constexpr std::size_t kMostShown = 300;  // bytes of what a server says
+
 [[noreturn]] void corrupt(const std::string& origin, const std::string& what) {
   throw Error(ErrorCode::CorruptFile,
               fmt::format("{}: {}; is this an OpenAI-compatible server?", origin, what));
-}
-
-std::string one_line(std::string text, std::size_t most) {
-  if (text.size() > most) {
-    while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
-    text.resize(most);
-  }
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }, ' ');
-  return text;
 }
 
 Json parse(std::string_view body, const std::string& origin) {
@@ -35,16 +31,8 @@ Json parse(std::string_view body, const std::string& origin) {
   return json;
 }
 
-// The field, or null when it is missing or null.
-const Json& field(const Json& object, const char* name) {
-  static const Json null;
-  if (!object.is_object()) return null;
-  const auto found = object.find(name);
-  return found == object.end() ? null : *found;
-}
-
 std::string text(const Json& object, const char* name, const std::string& origin) {
-  const auto& value = field(object, name);
+  const auto& value = json_field(object, name);
   if (value.is_null()) return {};
   if (!value.is_string()) {
     corrupt(origin,
@@ -53,27 +41,32 @@ std::string text(const Json& object, const char* name, const std::string& origin
   return value.get<std::string>();
 }
 
-double number(const Json& value, const std::string& origin) {
-  if (value.is_null()) return 0;  // the first token of a prompt has no log-prob
+// None where it is null; rounding may have made it more than 0.
+std::optional<double> log_prob(const Json& value, const std::string& origin) {
+  if (value.is_null()) return {};
   if (!value.is_number()) {
     corrupt(origin, fmt::format("a log-prob is of type {}, expected number", value.type_name()));
   }
-  return value.get<double>();
+  return std::min(value.get<double>(), 0.0);
 }
 
 int count(const Json& usage, const char* name) {
-  const auto& value = field(usage, name);
+  const auto& value = json_field(usage, name);
   return value.is_number_unsigned() && value.get<std::uint64_t>() < (1u << 30) ? value.get<int>()
                                                                                : 0;
 }
 
 // {"content": [{"token", "logprob", "top_logprobs": [{"token", "logprob"}]}]}
+// Tokens count from the answer's start, so none is read behind one without a log-prob.
 void add_chat_tokens(const Json& content, const std::string& origin,
                      std::vector<RemoteToken>& tokens) {
   for (const auto& entry : content) {
-    RemoteToken token{text(entry, "token", origin), number(field(entry, "logprob"), origin), {}};
-    for (const auto& other : field(entry, "top_logprobs")) {
-      token.top.emplace_back(text(other, "token", origin), number(field(other, "logprob"), origin));
+    const auto own = log_prob(json_field(entry, "logprob"), origin);
+    if (!own) return;
+    RemoteToken token{text(entry, "token", origin), *own, {}};
+    for (const auto& other : json_field(entry, "top_logprobs")) {
+      const auto its = log_prob(json_field(other, "logprob"), origin);
+      if (its) token.top.emplace_back(text(other, "token", origin), *its);
     }
     tokens.push_back(std::move(token));
   }
@@ -82,19 +75,21 @@ void add_chat_tokens(const Json& content, const std::string& origin,
 // {"tokens": [], "token_logprobs": [], "top_logprobs": [{token: logprob}]}
 void add_legacy_tokens(const Json& log_probs, const std::string& origin,
                        std::vector<RemoteToken>& tokens) {
-  const auto& names = field(log_probs, "tokens");
-  const auto& values = field(log_probs, "token_logprobs");
-  const auto& tops = field(log_probs, "top_logprobs");
+  const auto& names = json_field(log_probs, "tokens");
+  const auto& values = json_field(log_probs, "token_logprobs");
+  const auto& tops = json_field(log_probs, "top_logprobs");
   if (!names.is_array() || !values.is_array() || names.size() != values.size()) {
     corrupt(origin, fmt::format("'logprobs' has {} tokens and {} numbers, expected as many",
                                 names.size(), values.size()));
   }
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (!names[i].is_string()) corrupt(origin, "'logprobs' has a token that is not a string");
-    RemoteToken token{names[i].get<std::string>(), number(values[i], origin), {}};
+    const auto own = log_prob(values[i], origin);
+    if (!own && i > 0) return;  // a prompt's first token has none, by the API
+    RemoteToken token{names[i].get<std::string>(), own.value_or(0), {}};
     if (tops.is_array() && i < tops.size() && tops[i].is_object()) {
       for (const auto& [name, value] : tops[i].items()) {
-        token.top.emplace_back(name, number(value, origin));
+        if (const auto its = log_prob(value, origin)) token.top.emplace_back(name, *its);
       }
       std::stable_sort(token.top.begin(), token.top.end(),
                        [](const auto& a, const auto& b) { return a.second > b.second; });
@@ -104,16 +99,16 @@ void add_legacy_tokens(const Json& log_probs, const std::string& origin,
 }
 
 void add_tokens(const Json& choice, const std::string& origin, std::vector<RemoteToken>& tokens) {
-  const auto& log_probs = field(choice, "logprobs");
+  const auto& log_probs = json_field(choice, "logprobs");
   if (!log_probs.is_object()) return;
-  const auto& content = field(log_probs, "content");
+  const auto& content = json_field(log_probs, "content");
   if (content.is_array()) return add_chat_tokens(content, origin, tokens);
-  if (!field(log_probs, "tokens").is_null()) add_legacy_tokens(log_probs, origin, tokens);
+  if (!json_field(log_probs, "tokens").is_null()) add_legacy_tokens(log_probs, origin, tokens);
 }
 
 // The only choice; null when there is none (a usage chunk).
 const Json& only_choice(const Json& answer, const std::string& origin) {
-  const auto& choices = field(answer, "choices");
+  const auto& choices = json_field(answer, "choices");
   if (!choices.is_array()) {
     corrupt(origin,
             fmt::format("field 'choices' is of type {}, expected array", choices.type_name()));
@@ -124,7 +119,7 @@ const Json& only_choice(const Json& answer, const std::string& origin) {
 }
 
 void add_usage(const Json& json, RemoteAnswer& answer) {
-  const auto& usage = field(json, "usage");
+  const auto& usage = json_field(json, "usage");
   if (!usage.is_object()) return;
   answer.prompt_tokens = count(usage, "prompt_tokens");
   answer.completion_tokens = count(usage, "completion_tokens");
@@ -133,10 +128,80 @@ void add_usage(const Json& json, RemoteAnswer& answer) {
 // The text of a choice, whole ("message") or a piece ("delta"), or of a plain completion ("text").
 std::string choice_text(const Json& choice, const std::string& origin) {
   for (const char* holder : {"message", "delta"}) {
-    const auto& inner = field(choice, holder);
+    const auto& inner = json_field(choice, holder);
     if (inner.is_object()) return text(inner, "content", origin);
   }
   return text(choice, "text", origin);
+}
+
+// The letters, digits and bytes of other characters: what is left of a text however it is quoted.
+std::string bare(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = lowered(text[i]);
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    if (c == '\\') {
+      ++i;  // with the character that it escapes
+    } else if (letter || static_cast<unsigned char>(c) >= 0x80) {
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
+// Does what the server says repeat a run of a text that it was sent, or a short one as a whole?
+bool repeats(const std::string& said, const std::vector<std::string_view>& sent) {
+  constexpr std::size_t kRun = 20;  // about 24 characters, blanks counted
+  constexpr std::size_t kShortest = 4;
+  const std::string heard = bare(said);
+  for (const auto text : sent) {
+    const std::string told = bare(text);
+    const std::size_t run = std::min(kRun, told.size());
+    for (std::size_t i = 0; run >= kShortest && i + run <= heard.size(); ++i) {
+      if (told.find(std::string_view(heard).substr(i, run)) != std::string::npos) return true;
+    }
+  }
+  return said.find("\\u") != std::string::npos;  // characters in a form that is not compared
+}
+
+// The first of [{"type", "loc": [...], "msg"}], as FastAPI refuses what does not fit its types.
+const Json& first_detail(const Json& json) {
+  static const Json null;
+  const auto& detail = json_field(json, "detail");
+  return detail.is_array() && !detail.empty() ? detail[0] : null;
+}
+
+std::string said_in(const Json& json) {
+  const auto& error = json_field(json, "error");
+  for (const auto* place : {&json_field(error, "message"), &error, &json_field(json, "message"),
+                            &json_field(json, "detail")}) {
+    if (place->is_string()) return place->get<std::string>();
+  }
+  const auto& detail = first_detail(json);
+  if (!json_field(detail, "msg").is_string()) return {};
+  std::vector<std::string> where;
+  for (const auto& step : json_field(detail, "loc")) {
+    where.push_back(step.is_string() ? step.get<std::string>() : step.dump());
+  }
+  return fmt::format("{}{}{}", fmt::join(where, "."), where.empty() ? "" : ": ",
+                     json_field(detail, "msg").get_ref<const std::string&>());
+}
+
+// The kind of an error: an identifier, which holds no text of others.
+std::string kind_in(const Json& json) {
+  const auto& error = json_field(json, "error");
+  for (const auto* place : {&json_field(error, "code"), &json_field(error, "type"),
+                            &json_field(first_detail(json), "type"), &json_field(json, "code"),
+                            &json_field(json, "type")}) {
+    if (!place->is_string()) continue;
+    auto kind = place->get<std::string>();
+    const bool identifier =
+        kind.size() <= 64 && std::all_of(kind.begin(), kind.end(), [](char c) {
+          return (lowered(c) >= 'a' && lowered(c) <= 'z') || (c >= '0' && c <= '9') || c == '_';
+        });
+    if (identifier && !kind.empty()) return kind;
+  }
+  return {};
 }
 
 }  // namespace
@@ -166,7 +231,7 @@ RemoteAnswer parse_answer(std::string_view body, const std::string& origin) {
   const auto json = parse(body, origin);
   const auto& choice = only_choice(json, origin);
   if (choice.is_null()) corrupt(origin, "'choices' is empty, expected one");
-  if (field(choice, "message").is_null() && field(choice, "text").is_null()) {
+  if (json_field(choice, "message").is_null() && json_field(choice, "text").is_null()) {
     corrupt(origin, "the choice has neither 'message' nor 'text'");
   }
   RemoteAnswer answer;
@@ -180,7 +245,7 @@ RemoteAnswer parse_answer(std::string_view body, const std::string& origin) {
 
 std::vector<std::string> parse_models(std::string_view body, const std::string& origin) {
   const auto json = parse(body, origin);
-  const auto& data = field(json, "data");
+  const auto& data = json_field(json, "data");
   if (!data.is_array()) {
     corrupt(origin, fmt::format("field 'data' is of type {}, expected array", data.type_name()));
   }
@@ -189,14 +254,17 @@ std::vector<std::string> parse_models(std::string_view body, const std::string& 
   return names;
 }
 
-std::string error_message(std::string_view body) {
+std::vector<std::string_view> texts_of(const Ask& ask) {
+  if (ask.messages == nullptr) return {ask.prompt};
+  std::vector<std::string_view> texts;
+  for (const auto& message : *ask.messages) texts.push_back(message.content);
+  return texts;
+}
+
+std::string error_message(std::string_view body, const std::vector<std::string_view>& sent) {
   const auto json = Json::parse(body, nullptr, false);
-  const auto& error = field(json, "error");
-  for (const auto* place :
-       {&field(error, "message"), &error, &field(json, "message"), &field(json, "detail")}) {
-    if (place->is_string()) return one_line(place->get<std::string>(), 300);
-  }
-  return {};
+  const auto said = one_line(said_in(json), kMostShown);
+  return repeats(said, sent) ? kind_in(json) : said;
 }
 
 std::string StreamReader::take(std::string_view data) {
@@ -205,9 +273,10 @@ std::string StreamReader::take(std::string_view data) {
     return {};
   }
   const auto json = parse(data, origin_);
-  if (!field(json, "error").is_null()) {
+  if (!json_field(json, "error").is_null()) {
+    const auto said = error_message(data, sent_);
     throw Error(ErrorCode::Unavailable, fmt::format("{}: the answer ended with an error: {}",
-                                                    origin_, error_message(data)));
+                                                    origin_, said.empty() ? "no reason" : said));
   }
   add_usage(json, answer_);
   if (answer_.model.empty()) answer_.model = text(json, "model", origin_);

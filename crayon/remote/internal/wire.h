@@ -18,6 +18,8 @@ struct Ask {
   bool stream = false;
 };
 [[nodiscard]] std::string request_body(const Ask& ask);
+/// The user's texts in it; borrowed from `ask`.
+[[nodiscard]] std::vector<std::string_view> texts_of(const Ask& ask);
 
 /// Reads a whole answer. @throws Error CorruptFile  with `origin` and what was found
 [[nodiscard]] RemoteAnswer parse_answer(std::string_view body, const std::string& origin);
@@ -26,13 +28,18 @@ struct Ask {
 [[nodiscard]] std::vector<std::string> parse_models(std::string_view body,
                                                     const std::string& origin);
 
-/// The message in an error body, at most 300 characters on one line; "" when there is none.
-[[nodiscard]] std::string error_message(std::string_view body);
+/// The message in an error body, at most 300 bytes on one line; only the error's type or code where
+/// the message repeats a part of the texts that were `sent`, as some servers do: those are to be in
+/// no message of ours. "" when there is none.
+[[nodiscard]] std::string error_message(std::string_view body,
+                                        const std::vector<std::string_view>& sent = {});
 
 /// Puts a streamed answer together.
 class StreamReader {
  public:
-  explicit StreamReader(std::string origin) : origin_(std::move(origin)) {}
+  /// @param sent  as for error_message(); borrowed
+  explicit StreamReader(std::string origin, std::vector<std::string_view> sent = {})
+      : origin_(std::move(origin)), sent_(std::move(sent)) {}
 
   /// Takes one event's data and returns the text that it adds.
   /// @throws Error Unavailable  an error event; CorruptFile  not the API's
@@ -42,6 +49,7 @@ class StreamReader {
 
  private:
   std::string origin_;
+  std::vector<std::string_view> sent_;
   RemoteAnswer answer_;
   bool done_ = false;
 };

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "crayon/base/error.h"
+#include "crayon/http/json_field.h"
 
 namespace crayon::server {
 namespace {
@@ -30,13 +31,6 @@ std::string described(const Json& value) {
   return fmt::format("of type {}", value.type_name());
 }
 
-// The field, or null when it is missing or null.
-const Json& field(const Json& object, const char* name) {
-  static const Json null;
-  const auto found = object.find(name);
-  return found == object.end() ? null : *found;
-}
-
 Json parse(std::string_view body) {
   auto json = Json::parse(body, nullptr, false);
   if (json.is_discarded()) {
@@ -47,7 +41,7 @@ Json parse(std::string_view body) {
 }
 
 bool flag(const Json& object, const char* name) {
-  const auto& value = field(object, name);
+  const auto& value = json_field(object, name);
   if (value.is_null()) return false;
   if (!value.is_boolean()) bad(name, described(value), "true or false");
   return value.get<bool>();
@@ -55,7 +49,7 @@ bool flag(const Json& object, const char* name) {
 
 std::optional<std::int64_t> integer(const Json& object, const char* name, std::int64_t least,
                                     std::int64_t most) {
-  const auto& value = field(object, name);
+  const auto& value = json_field(object, name);
   if (value.is_null()) return std::nullopt;
   const auto expected = fmt::format("a whole number from {} to {}", least, most);
   const bool fits = value.is_number_integer() &&
@@ -67,7 +61,7 @@ std::optional<std::int64_t> integer(const Json& object, const char* name, std::i
 }
 
 double number(const Json& object, const char* name, double fallback, double most) {
-  const auto& value = field(object, name);
+  const auto& value = json_field(object, name);
   if (value.is_null()) return fallback;
   const double x = value.is_number() ? value.get<double>() : -1;
   if (!(x >= 0 && x <= most))
@@ -92,7 +86,7 @@ std::vector<std::string> strings(const Json& value, const char* name, std::size_
 }
 
 std::vector<std::string> read_stop(const Json& json) {
-  const auto& stop = field(json, "stop");
+  const auto& stop = json_field(json, "stop");
   if (stop.is_null() || (stop.is_array() && stop.empty())) return {};
   return strings(stop.is_string() ? Json::array({stop}) : stop, "stop", kMostStops);
 }
@@ -107,11 +101,11 @@ std::string read_content(const Json& content, const std::string& where) {
     const auto& part = content[i];
     const auto here = fmt::format("{}[{}]", where, i);
     if (!part.is_object()) bad(here, described(part), R"({"type": "text", "text": ...})");
-    if (field(part, "type") != "text" || !field(part, "text").is_string()) {
+    if (json_field(part, "type") != "text" || !json_field(part, "text").is_string()) {
       bad(here, "not a text part",
           R"({"type": "text", "text": ...}; images and sound are not read)");
     }
-    text += field(part, "text").get_ref<const std::string&>();
+    text += json_field(part, "text").get_ref<const std::string&>();
   }
   return text;
 }
@@ -119,12 +113,13 @@ std::string read_content(const Json& content, const std::string& where) {
 ChatMessage read_message(const Json& message, std::size_t i) {
   const auto where = fmt::format("messages[{}]", i);
   if (!message.is_object()) bad(where, described(message), "an object with role and content");
-  const auto& role = field(message, "role");
+  const auto& role = json_field(message, "role");
   for (const auto* known : {"system", "user", "assistant"}) {
-    if (role == known) return {known, read_content(field(message, "content"), where + ".content")};
+    if (role == known)
+      return {known, read_content(json_field(message, "content"), where + ".content")};
   }
   if (role == "developer") {  // the newer name of the system's role
-    return {"system", read_content(field(message, "content"), where + ".content")};
+    return {"system", read_content(json_field(message, "content"), where + ".content")};
   }
   bad(where + ".role", role.is_string() ? "another" : described(role),
       "'system', 'user' or 'assistant'");
@@ -142,13 +137,13 @@ void refuse_unsupported(const Json& json) {
                                                                      {"tools", Json::array()},
                                                                      {"functions", Json::array()}};
   for (const auto& [name, neutral] : kNeutral) {
-    const auto& value = field(json, name);
+    const auto& value = json_field(json, name);
     if (value.is_null() || value == neutral) continue;
     bad(name, described(value),
         fmt::format("{} or none: this server does not support it", neutral.dump()));
   }
-  const auto& format = field(json, "response_format");
-  const bool is_text = format.is_object() && field(format, "type") == "text";
+  const auto& format = json_field(json, "response_format");
+  const bool is_text = format.is_object() && json_field(format, "type") == "text";
   if (!format.is_null() && !is_text) {
     bad("response_format", described(format),
         R"({"type": "text"} or none; 'guided_choice' gives one of several answers)");
@@ -156,7 +151,7 @@ void refuse_unsupported(const Json& json) {
 }
 
 void read_model(const Json& json, ApiRequest& request) {
-  const auto& model = field(json, "model");
+  const auto& model = json_field(json, "model");
   if (model.is_null()) return;
   if (!model.is_string()) bad("model", described(model), "a model's name");
   request.model = model.get<std::string>();
@@ -172,7 +167,7 @@ void read_max_tokens(const Json& json, ApiRequest& request) {
 
 void read_stream(const Json& json, ApiRequest& request) {
   request.stream = flag(json, "stream");
-  const auto& options = field(json, "stream_options");
+  const auto& options = json_field(json, "stream_options");
   if (options.is_null()) return;
   if (!options.is_object()) bad("stream_options", described(options), "an object");
   if (!request.stream) bad("stream_options", "given", "none without \"stream\": true");
@@ -193,7 +188,7 @@ ApiRequest read_common(const Json& json) {
     request.seed = static_cast<std::uint64_t>(*seed);
   }
   request.stop = read_stop(json);
-  const auto& choices = field(json, "guided_choice");
+  const auto& choices = json_field(json, "guided_choice");
   if (!choices.is_null()) request.guided_choice = strings(choices, "guided_choice", kMostChoices);
   return request;
 }
@@ -208,7 +203,7 @@ ApiRequest parse_chat(std::string_view body) {
   const auto top = integer(json, "top_logprobs", 0, kMostTopLogProbs);
   if (top && !request.log_probs) bad("top_logprobs", "given", "none without \"logprobs\": true");
   request.top_log_probs = static_cast<int>(top.value_or(0));
-  const auto& messages = field(json, "messages");
+  const auto& messages = json_field(json, "messages");
   if (!messages.is_array() || messages.empty() || messages.size() > kMostMessages) {
     bad("messages", described(messages),
         fmt::format("an array of 1 to {} messages", kMostMessages));
@@ -225,7 +220,7 @@ ApiRequest parse_completion(std::string_view body) {
   const auto top = integer(json, "logprobs", 0, kMostTopLogProbs);
   request.log_probs = top.has_value();
   request.top_log_probs = static_cast<int>(top.value_or(0));
-  const auto& prompt = field(json, "prompt");
+  const auto& prompt = json_field(json, "prompt");
   const bool one = prompt.is_array() && prompt.size() == 1 && prompt[0].is_string();
   const auto& text = one ? prompt[0] : prompt;
   if (!text.is_string()) bad("prompt", described(prompt), "one string");
