@@ -49,10 +49,14 @@ struct ApiServer::Impl {
   }
 
   std::atomic<bool> stopping = false;
-  HttpServer http;               // checks host and key before a model is opened
+  HttpServer http;               // first: checks host and key before the engine is opened
   std::shared_ptr<Model> model;  // shared with who opened it
   EngineQueue queue;
 };
+
+void check_access(const ServeOptions& options) {
+  const HttpServer checked(http_options(options));  // listens only once it is started
+}
 
 ApiServer::ApiServer(std::shared_ptr<Model> model, ServeOptions options)
     : impl_(std::make_unique<Impl>(std::move(model), options)) {}

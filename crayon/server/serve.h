@@ -21,6 +21,10 @@ struct ServeOptions {
   std::size_t queue = 64;  ///< Requests that may wait; more are answered 503.
 };
 
+/// What ApiServer would refuse of host, port, key and queue, for callers that open a large model
+/// for it. @throws Error InvalidArgument
+void check_access(const ServeOptions& options);
+
 class ApiServer {
  public:
   /// Opens an engine of `model` and sets the adapter; nothing listens yet.

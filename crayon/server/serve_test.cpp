@@ -253,6 +253,8 @@ TEST(ApiServerOptions, AreCheckedBeforeAnythingListens) {
   EXPECT_THAT([&] { ApiServer(model, {.model_name = ""}); }, invalid);
   EXPECT_THAT([&] { ApiServer(model, {.port = 70000, .model_name = "m"}); }, invalid);
   EXPECT_THAT([&] { ApiServer(model, {.model_name = "m", .queue = 0}); }, invalid);
+  EXPECT_THAT([&] { check_access({.host = "0.0.0.0"}); }, invalid);
+  EXPECT_NO_THROW(check_access({.host = "0.0.0.0", .key = "k"}));
 }
 
 TEST_F(ApiServerTest, AnswersBusyWhenTheQueueIsFull) {
