@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -125,6 +126,17 @@ std::string value_of(const std::vector<std::string>& lines, const std::string& k
   return "missing";
 }
 
+/// Names of the sets in their order, from the lines that describe a run.
+std::vector<std::string> set_names(const std::vector<std::string>& lines) {
+  constexpr std::string_view kBegin = "set.";
+  std::vector<std::string> names;
+  for (const auto& line : lines) {
+    if (!line.starts_with(kBegin)) continue;
+    names.push_back(line.substr(kBegin.size(), line.find(" = ") - kBegin.size()));
+  }
+  return names;
+}
+
 }  // namespace
 
 std::vector<fs::path> CheckpointFolder::files() const {
@@ -227,6 +239,12 @@ void check_same_run(const Checkpoint& checkpoint, const std::vector<std::string>
   };
   compare(config);
   compare(checkpoint.config);
+  const auto before = set_names(checkpoint.config);
+  const auto now = set_names(config);
+  if (changed.empty() && before != now) {  // the plan and the validation know sets by their index
+    changed = fmt::format("order of the [[set]] tables ({}, now {})", fmt::join(before, ", "),
+                          fmt::join(now, ", "));
+  }
   if (changed.empty()) return;
   throw Error(ErrorCode::InvalidArgument,
               fmt::format("the config is not the one of the checkpoint: {}; set these back to "

@@ -128,6 +128,20 @@ TEST(SameRun, NamesEachChangedKeyWithBothValues) {
                           Property(&Error::what, HasSubstr("gate.dims (missing, now 8)")))));
 }
 
+TEST(SameRun, RefusesTheSameSetsInAnotherOrder) {
+  Checkpoint checkpoint = some_checkpoint(1);
+  const std::string a = "set.a = limit 0, weight 1", b = "set.b = limit 0, weight 1";
+  checkpoint.config = {"train.seed = 1", a, b};
+  EXPECT_NO_THROW(check_same_run(checkpoint, {"train.seed = 1", a, b}, "abc"));
+  EXPECT_NO_THROW(check_same_run(checkpoint, {a, b, "train.seed = 1"}, "abc"));
+  EXPECT_THAT(
+      [&] {
+        check_same_run(checkpoint, {"train.seed = 1", b, a}, "abc");
+      },
+      Throws<Error>(AllOf(Property(&Error::code, ErrorCode::InvalidArgument),
+                          Property(&Error::what, HasSubstr("[[set]] tables (a, b, now b, a)")))));
+}
+
 TEST(SameRun, RefusesAnotherBaseAndNamesBothHashes) {
   EXPECT_THAT([] { check_same_run(some_checkpoint(1), some_checkpoint(1).config, "xyz"); },
               Throws<Error>(AllOf(Property(&Error::code, ErrorCode::Incompatible),

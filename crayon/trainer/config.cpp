@@ -53,6 +53,21 @@ void read_gate(TomlSection section, TrainGateConfig& gate, int first_layer) {
   section.finish();
 }
 
+/// check_format() with file and line of the template that it refuses.
+void check_templates(const TomlSection& section, const PromptFormat& prompt) {
+  const auto check = [&](const std::string& key, const PromptFormat& format) {
+    try {
+      check_format(format);
+    } catch (const Error& error) {
+      section.fail(key, fmt::format("is refused: {}", error.what()));
+    }
+  };
+  PromptFormat first = prompt;
+  first.without_context = PromptFormat{}.without_context;
+  check("with_context", first);
+  check("without_context", prompt);
+}
+
 void read_prompt(TomlSection section, PromptFormat& prompt) {
   section.read("version", prompt.version, {1, 1});
   std::string style = "plain";
@@ -66,7 +81,7 @@ void read_prompt(TomlSection section, PromptFormat& prompt) {
   section.read("without_context", prompt.without_context);
   section.read("choice_prefix", prompt.choice_prefix);
   section.finish();
-  check_format(prompt);
+  check_templates(section, prompt);
 }
 
 void one_of(const TomlSection& section, const std::string& key, const std::string& value,

@@ -141,8 +141,12 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"SetIsATable",
                   "[base]\nmodel=\"a\"\n[pool]\nname=\"b\"\n[set]\nname=\"c\"",
                   {"set is a table", "[[set]]"}},
-        BadConfig{
-            "TemplateWithoutQuestion", with("prompt", "without_context = \"?\""), {"{question}"}},
+        BadConfig{"TemplateWithoutQuestion",
+                  with("prompt", "without_context = \"?\""),
+                  {"train.toml:13: [prompt] without_context", "'?'", "{question}"}},
+        BadConfig{"TemplateWithoutContext",
+                  with("prompt", "choice_prefix = \"\"\nwith_context = \"{question}\""),
+                  {"train.toml:14: [prompt] with_context", "'{question}'", "{context}"}},
         BadConfig{"MissingData",
                   with("[set]", "limit = 5")
                       .replace(with("[set]", "limit = 5").find("train.jsonl"), 11, "none.jsonl"),

@@ -10,6 +10,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/trainer/internal/losses.h"
+#include "crayon/trainer/internal/matrix_tensor.h"
 
 namespace crayon {
 namespace {
@@ -72,24 +73,6 @@ void set_rate(AdamW& optimizer, std::size_t group, double rate) {
 }
 
 }  // namespace
-
-torch::Tensor to_torch(const Matrix& matrix, torch::Device device) {
-  auto* data = const_cast<float*>(matrix.data.data());  // from_blob only reads it here
-  return torch::from_blob(
-             data, {static_cast<std::int64_t>(matrix.rows), static_cast<std::int64_t>(matrix.cols)},
-             torch::kFloat32)
-      .clone()
-      .to(device);
-}
-
-Matrix to_matrix(const torch::Tensor& tensor) {
-  FloatTensor floats = to_floats(tensor);
-  Matrix matrix;
-  matrix.rows = static_cast<std::size_t>(tensor.size(0));
-  matrix.cols = static_cast<std::size_t>(tensor.size(1));
-  matrix.data = std::move(floats.data);
-  return matrix;
-}
 
 bool StepLosses::finite() const { return std::isfinite(total) && std::isfinite(gradient); }
 

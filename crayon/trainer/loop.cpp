@@ -101,7 +101,6 @@ Run::Run(const TrainConfig& config, const TrainRunOptions& options, std::ostream
     : config_(config), options_(options), notes_(notes), folder_(config.train.checkpoints) {
   const auto newest = folder_.newest();
   lock_.emplace(config.train.checkpoints);
-  if (options.restart) folder_.clear();
   if (newest && !options.restart && !options.resume && !options.export_only) {
     throw Error(ErrorCode::InvalidArgument,
                 fmt::format("{}: a run was stopped here; use --resume to go on from it, or "
@@ -129,12 +128,13 @@ Run::Run(const TrainConfig& config, const TrainRunOptions& options, std::ostream
                         .bytes = static_cast<std::uint64_t>(config_.train.cache_gib * 1073741824.0),
                         .batch_tokens = config_.train.batch_tokens},
       items_.count);
-  log_.emplace(folder_.log_file());
   if (stored) {
     resume(*stored);
   } else {
     begin();
   }
+  if (options.restart) folder_.clear();  // not before all that can be refused or fail has gone well
+  log_.emplace(folder_.log_file());
   first_step_ = step_;
   first_samples_ = samples_;
 }
@@ -344,9 +344,10 @@ TrainReport Run::export_newest() {
 
 TrainReport train_pool(const TrainConfig& config, const TrainRunOptions& options,
                        std::ostream& notes) {
-  if (options.resume && options.restart) {
+  if (options.restart && (options.resume || options.export_only)) {
     throw Error(ErrorCode::InvalidArgument,
-                "--resume and --restart exclude each other; choose one");
+                fmt::format("--{} and --restart exclude each other; choose one",
+                            options.resume ? "resume" : "export"));
   }
   Run run(config, options, notes);
   return options.export_only ? run.export_newest() : run.train();

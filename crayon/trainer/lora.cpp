@@ -10,6 +10,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/random.h"
+#include "crayon/trainer/internal/matrix_tensor.h"
 #include "crayon/trainer/internal/network.h"
 
 namespace crayon {
@@ -17,18 +18,6 @@ namespace {
 
 using torch::Tensor;
 using torch::indexing::Slice;
-
-Matrix to_matrix(const Tensor& tensor) {
-  const Tensor flat = tensor.detach().to(torch::kCPU, torch::kFloat).contiguous();
-  Matrix matrix(static_cast<std::size_t>(flat.size(0)), static_cast<std::size_t>(flat.size(1)));
-  std::copy_n(flat.data_ptr<float>(), matrix.data.size(), matrix.data.begin());
-  return matrix;
-}
-
-Tensor to_tensor(const Matrix& matrix) {
-  return torch::tensor(at::ArrayRef<float>(matrix.data))
-      .view({static_cast<std::int64_t>(matrix.rows), static_cast<std::int64_t>(matrix.cols)});
-}
 
 Tensor uniform(std::int64_t rows, std::int64_t cols, double bound, Rng& rng) {
   Tensor tensor = torch::empty({rows, cols});
@@ -173,8 +162,8 @@ void WideLora::load(const NetworkConfig& config, int i, const LoraTensor& tensor
                       "maps {} to {}; use an adapter of this base",
                       tensor.name, tensor.a.cols, tensor.b.rows, found.a.size(1), b.size(0)));
     }
-    found.a.narrow(0, k * wide + first, rank).copy_(to_tensor(tensor.a));
-    b.narrow(1, first, rank).copy_(to_tensor(tensor.b) * tensor.scale);
+    found.a.narrow(0, k * wide + first, rank).copy_(to_torch(tensor.a));
+    b.narrow(1, first, rank).copy_(to_torch(tensor.b) * tensor.scale);
   }
 }
 

@@ -226,6 +226,52 @@ TEST_F(Training, ARunThatIsThereIsNotOverwrittenUnlessAsked) {
   EXPECT_EQ(run(some).steps, 2);
 }
 
+TEST_F(Training, ARestartThatIsRefusedLeavesCheckpointsAndLog) {
+  TrainRunOptions options;
+  options.stop_after = 2;
+  (void)run(options);
+  const auto before = files_below(config().train.checkpoints);
+  options.restart = true;
+  TrainConfig no_such_layer = config(), no_such_model = config(), too_many = config();
+  no_such_layer.pool.first_layer = 3;
+  no_such_model.pool.base = "missing.gguf";
+  too_many.pool.n_adapters = 200;  // more than there are prompts
+  for (const TrainConfig& refused : {no_such_layer, no_such_model, too_many}) {
+    EXPECT_THROW((void)train_pool(refused, options, notes_), Error);
+    EXPECT_EQ(files_below(config().train.checkpoints), before);
+  }
+  TrainRunOptions exported;
+  exported.restart = exported.export_only = true;
+  EXPECT_THAT([&] { (void)run(exported); },
+              Throws<Error>(Property(&Error::what, HasSubstr("--export and --restart"))));
+  EXPECT_EQ(files_below(config().train.checkpoints), before);
+}
+
+TEST_F(Training, TheBaseIsMeasuredAnewWhenTheNumberOfRowsHasChanged) {
+  TrainRunOptions options;
+  options.stop_after = 6;
+  (void)run(options);
+  Checkpoint stored = checkpoints().load_newest();
+  ASSERT_EQ(stored.validation.size(), 2u);
+  ASSERT_EQ(stored.validation[0].n, 6u);
+  for (TrainValidation& v : stored.validation) v.base = 0.125;
+  checkpoints().save(stored);
+  TrainConfig fewer = config();
+  fewer.train.validation_items = 5;
+  options = {.resume = true, .stop_after = 4};  // validates after step 10
+  const TrainReport anew = train_pool(fewer, options, notes_);
+  ASSERT_EQ(anew.validation.size(), 2u);
+  for (const TrainValidation& v : anew.validation) {
+    EXPECT_EQ(v.n, 5u) << v.set;
+    EXPECT_NE(v.base, 0.125) << v.set;
+  }
+  checkpoints().clear();
+  checkpoints().save(stored);
+  for (const TrainValidation& v : run(options).validation) {
+    EXPECT_EQ(v.base, 0.125) << v.set << ": measured again on the same rows";
+  }
+}
+
 TEST_F(Training, ResumeWithoutACheckpointIsNotFound) {
   TrainRunOptions options;
   options.resume = true;

@@ -146,10 +146,6 @@ class Collator {
 
 }  // namespace
 
-std::int64_t tree_length(const TokenizedChoices& tokens) {
-  return static_cast<std::int64_t>(tokens.prefix.size() + grow(tokens).nodes.size());
-}
-
 TreeBatch collate(std::span<const TreeItem> items, torch::Device device) {
   if (items.empty()) throw Error(ErrorCode::InvalidArgument, "a batch needs at least one item");
   std::size_t choices = 0;

@@ -33,7 +33,6 @@ TEST(TreeBatch, SharesNodesAndLeavesOutTheLastTokenOfEachChoice) {
   const TreeItem items[] = {{item, 1}};
   const TreeBatch batch = collate(items);
 
-  EXPECT_EQ(tree_length(item), 5);
   EXPECT_THAT(numbers(batch.tokens), ElementsAre(1, 2, 4, 8, 5));
   EXPECT_THAT(numbers(batch.positions), ElementsAre(0, 1, 2, 3, 2));
   EXPECT_THAT(numbers(batch.predict_rows), ElementsAre(1, 2, 3, 4));

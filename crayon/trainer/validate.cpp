@@ -8,6 +8,7 @@
 
 #include "crayon/base/interrupt.h"
 #include "crayon/stats/stats.h"
+#include "crayon/trainer/internal/matrix_tensor.h"
 
 namespace crayon {
 namespace {
@@ -27,8 +28,8 @@ TrainValidation validate_set(const ValidationInputs& in, const ItemSet& set,
   const auto items =
       validation_items(set, static_cast<std::size_t>(in.config.train.validation_items));
   TrainValidation result;
-  if (before != nullptr) {
-    result = *before;
+  if (before != nullptr && before->set == set.name && before->n == items.size()) {
+    result = *before;  // the base does not change in training
   } else {
     const Accuracy base = accuracy_of(in, items, nullptr);
     result.base = base.accuracy;

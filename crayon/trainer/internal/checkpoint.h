@@ -67,7 +67,7 @@ class FolderLock {
 
 /// Is the checkpoint one of this run?
 /// @throws Error Incompatible     another base model, both hashes named
-/// @throws Error InvalidArgument  another config: the lines that differ
+/// @throws Error InvalidArgument  another config: the lines that differ, or the order of the sets
 void check_same_run(const Checkpoint& checkpoint, const std::vector<std::string>& config,
                     const std::string& base_sha256);
 

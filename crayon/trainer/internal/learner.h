@@ -51,7 +51,4 @@ class Learner {
   std::unique_ptr<State> state_;
 };
 
-[[nodiscard]] torch::Tensor to_torch(const Matrix& matrix, torch::Device device);
-[[nodiscard]] Matrix to_matrix(const torch::Tensor& tensor);  ///< Of two dimensions.
-
 }  // namespace crayon

@@ -37,9 +37,6 @@ struct TreeBatch {
   [[nodiscard]] std::int64_t choices() const { return choice_tokens.size(1); }
 };
 
-/// Tokens that an item takes in a batch.
-[[nodiscard]] std::int64_t tree_length(const TokenizedChoices& tokens);
-
 /// An item's tokens do not depend on the others, so trunk outputs may be kept by item and joined.
 /// @throws Error InvalidArgument  no items, an empty prefix or branch, an answer out of range, or
 ///                                a branch without a scored token

@@ -40,7 +40,6 @@ class TrunkCache {
   /// Embeddings [n, d] of many items, in passes of batch_tokens. `on_done(i)` after each pass.
   [[nodiscard]] Matrix embed(std::span<const TrainItem* const> items,
                              const std::function<void(std::size_t)>& on_done = {});
-  [[nodiscard]] std::uint64_t bytes_kept() const { return bytes_; }
 
  private:
   struct Entry {

@@ -31,8 +31,9 @@ struct ValidationInputs {
   const Whitening& whitening;
 };
 
-/// For each set: accuracy of the base (taken from `before` where it is there: it does not change),
-/// at a = 0 and at a = max_tilt with w from the set's own validation prompts.
+/// For each set: accuracy of the base (taken from `before` where it was measured on as many rows of
+/// this set: it does not change), at a = 0 and at a = max_tilt with w from the set's own validation
+/// prompts.
 [[nodiscard]] std::vector<TrainValidation> validate(const ValidationInputs& in,
                                                     std::span<const ItemSet> sets,
                                                     std::span<const TrainValidation> before);
