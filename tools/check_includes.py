@@ -16,7 +16,13 @@ import re
 import sys
 from pathlib import Path
 
-INSTALLED = {"base", "adapter", "formats", "gate", "router", "remote", "pool", "engine", "session"}
+def installed_parts():
+    """The parts whose headers are installed, as the build names them."""
+    text = (Path(__file__).resolve().parent.parent / "cmake/CrayonTargets.cmake").read_text()
+    return set(re.search(r"^set\(CRAYON_HEADER_PARTS ([^)]+)\)", text, re.M)[1].split())
+
+
+INSTALLED = installed_parts()
 OWNERS = {  # third-party header (its beginning) -> the one part through which it enters the program
     "httplib": "http", "sqlite3": "store", "re2/": "router", "zip.h": "models", "llama": "engine",
     "ggml": "engine", "gguf": "engine", "torch/": "trainer", "ATen/": "trainer", "c10": "trainer",

@@ -46,6 +46,7 @@ class CheckIncludes(unittest.TestCase):
             ("crayon/pool/a.cpp", "#include <httplib.h>", "enters through part 'http' only"),
             ("crayon/pool/a.h", "#include <fmt/format.h>", "in a public header"),
             ("crayon/base/a.h", "#define X 1", "a macro in a public header"),
+            ("crayon/http/a.h", "#include <fmt/format.h>", "in a public header"),
         ]
         for name, line, want in cases:
             with self.subTest(line=line, file=name):
