@@ -12,6 +12,16 @@ namespace crayon {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+Adapter read_adapter(const fs::path& folder, const PoolManifest& manifest,
+                     const PoolAdapterEntry& entry) {
+  return parse_pool_adapter(read_pool_file(folder, entry.file, entry.sha256), folder, manifest,
+                            entry);
+}
+
+}  // namespace
+
 struct Pool::Impl {
   fs::path folder;
   PoolManifest manifest;
@@ -30,12 +40,12 @@ Pool Pool::open(const fs::path& folder) {
   Gate gate = read_pool_gate(folder, manifest);
   std::vector<Adapter> all;
   for (const PoolAdapterEntry& entry : manifest.adapters) {
-    all.push_back(read_pool_adapter(folder, manifest, entry));
+    all.push_back(read_adapter(folder, manifest, entry));
   }
   std::vector<Adapter> gated;
   if (!manifest.shared.empty()) {
     gated = all;
-    all.push_back(read_pool_adapter(folder, manifest, manifest.shared.front()));
+    all.push_back(read_adapter(folder, manifest, manifest.shared.front()));
   }
   Pool pool;
   pool.impl_.reset(new Impl{folder, std::move(manifest), std::move(gate), std::move(gated),

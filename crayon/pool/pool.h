@@ -54,13 +54,16 @@ struct PoolCheck {
 [[nodiscard]] std::vector<std::filesystem::path> find_pools(
     std::span<const std::filesystem::path> roots);
 
-/// Writes a pool folder anew: adapters (f16), gate, manifest last, so that a kill leaves no half
-/// pool that opens. Fills in base ids, files, hashes, ranks and the id; entries without a name or
-/// file get "aI" ("shared") and "adapters/NAME.gguf".
+/// Writes a pool folder anew: adapters (f16), gate and manifest. All files are written beside the
+/// old ones first and then moved in, the manifest last: an error leaves the old pool, and a kill
+/// the old one, the new one or a folder that does not open. Files that only the old manifest names
+/// are removed, all others stay. Fills in base ids, files, hashes, ranks and the id; entries
+/// without a name or file get "aI" ("shared") and "adapters/NAME.gguf".
 /// @param adapters  N, in the order of manifest.adapters (which may be empty: then N entries are
 ///                  made), followed by one for each entry of manifest.shared
 /// @throws Error InvalidArgument  the folder holds a pool and `overwrite` is false, numbers of
 ///                                adapters, keys and entries that do not fit, a bad path or gate
+/// @throws Error Unavailable      the disk or the rights do not allow it
 void write_pool(const std::filesystem::path& folder, PoolManifest manifest, const Gate& gate,
                 std::span<const Adapter> adapters, bool overwrite = false);
 

@@ -1,6 +1,7 @@
 #include "crayon/pool/pool.h"
 
 #include "crayon/formats/gguf.h"
+#include "crayon/formats/model_file.h"
 #include "tests/corrupt/support.h"
 
 namespace crayon {
@@ -117,6 +118,61 @@ TEST_F(PoolFolder, IsNotReplacedUnlessThatIsAllowed) {
                ErrorCode::InvalidArgument, "holds a pool already");
 }
 
+std::vector<std::string> files_in(const fs::path& folder) {
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_directory()) files.push_back(fs::relative(entry.path(), folder).string());
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+TEST_F(PoolFolder, AFailedReplacementLeavesTheOldPool) {
+  const std::string id = Pool::open(folder()).manifest().id;
+  write_atomically(folder() / "README.md", "x");
+  const auto before = files_in(folder());
+  adapters_[0].tensors[0].a.data[0] += 1;
+  PoolManifest manifest = small_manifest();
+  manifest.adapters.resize(2);
+  manifest.adapters[1].file = "README.md/a1.gguf";  // in a folder that is a file
+  expect_error([&] { write_pool(folder(), manifest, small_gate(), adapters_, true); },
+               ErrorCode::Unavailable, "cannot be written");
+  fs::create_directories(folder() / "other" / "a1.gguf");
+  manifest.adapters[1].file = "other/a1.gguf";  // a file that is a folder
+  expect_error([&] { write_pool(folder(), manifest, small_gate(), adapters_, true); },
+               ErrorCode::InvalidArgument, "is a folder");
+  EXPECT_EQ(Pool::open(folder()).manifest().id, id);
+  EXPECT_EQ(files_in(folder()), before);
+}
+
+TEST_F(PoolFolder, AFailedFirstWriteLeavesNothing) {
+  write_atomically(scratch_.path() / "file", "x");
+  expect_error(
+      [&] { write_pool(scratch_.path() / "file", small_manifest(), small_gate(), adapters_); },
+      ErrorCode::Unavailable, "cannot be written");
+  const fs::path fresh = scratch_.path() / "fresh";
+  PoolManifest manifest = small_manifest();
+  manifest.adapters.resize(2);
+  manifest.adapters[1].file = "adapters/a0.gguf/a1.gguf";
+  expect_error([&] { write_pool(fresh, manifest, small_gate(), adapters_); },
+               ErrorCode::Unavailable, "cannot be written");
+  EXPECT_FALSE(fs::exists(fresh));
+}
+
+TEST_F(PoolFolder, AReplacementRemovesOldAdaptersAndKeepsFilesOfOthers) {
+  write(true);
+  for (const char* kept : {"README.md", "adapters/notes.txt"}) {
+    write_atomically(folder() / kept, "x");
+  }
+  fs::create_directories(folder() / ".new-pool.part/adapters");  // a run that was killed
+  write(false);
+  EXPECT_EQ(Pool::open(folder()).size(), 2u);
+  EXPECT_THAT(files_in(folder()),
+              ElementsAre("README.md", "adapters/a0.gguf", "adapters/a1.gguf", "adapters/notes.txt",
+                          "gate.safetensors", "pool.json"));
+  EXPECT_FALSE(fs::exists(folder() / ".new-pool.part"));
+}
+
 TEST_F(PoolFolder, RefusesToWriteNumbersThatDoNotFitAndWritesNothing) {
   const fs::path other = scratch_.path() / "other";
   const auto refuses = [&](const PoolManifest& manifest, const Gate& gate,
@@ -223,8 +279,7 @@ TEST_F(PoolFolder, VerifyGoesOnAfterAFailureAndListsAll) {
   fs::remove(folder() / "gate.safetensors");
   edit("\"id\": \"tiny-", "\"id\": \"tiny-f");
   EXPECT_THAT(failures(verify_pool(folder())),
-              ElementsAre("pool.json: id", "gate.safetensors", "adapters/a0.gguf: SHA-256",
-                          "adapters/a0.gguf: contents"));
+              ElementsAre("pool.json: id", "gate.safetensors", "adapters/a0.gguf: SHA-256"));
 }
 
 TEST_F(PoolFolder, VerifyOfNoPoolIsOneFailure) {
@@ -236,6 +291,39 @@ TEST_F(PoolFolder, VerifyNamesTheModelThatDoesNotFit) {
   const auto checks = verify_pool(folder(), test::golden("model.gguf"));
   ::unsetenv("CRAYON_CACHE");
   EXPECT_THAT(failures(checks), ElementsAre(HasSubstr("model.gguf")));
+}
+
+/// The header of a model without weights, of the sizes of small_base().
+std::vector<std::byte> small_model() {
+  GgufWriter writer;
+  const auto set = [&](const char* key, std::uint32_t n) {
+    writer.set_u32(std::string("llama.") + key, n);
+  };
+  writer.set("general.architecture", std::string("llama"));
+  set("block_count", 3);
+  set("embedding_length", 8);
+  set("attention.head_count", 2);
+  set("attention.head_count_kv", 1);
+  set("feed_forward_length", 16);
+  writer.set("tokenizer.ggml.tokens", GgufArray(std::vector<std::string>{"a", "b"}));
+  return writer.finish();
+}
+
+TEST_F(PoolFolder, VerifyNamesTheAdapterThatDoesNotFitTheModel) {
+  const fs::path model = scratch_.path() / "model.gguf";
+  write_atomically(model, small_model());
+  PoolManifest manifest = small_manifest();
+  manifest.base = describe_model(model, /*with_hash=*/false);
+  write_pool(folder(), manifest, small_gate(), adapters_, true);
+  ::setenv("CRAYON_CACHE", scratch_.path().c_str(), 1);
+  const auto checks = verify_pool(folder(), model);
+  ::unsetenv("CRAYON_CACHE");
+  ASSERT_THAT(failures(checks), ElementsAre(HasSubstr("model.gguf")));
+  for (const PoolCheck& check : checks) {
+    if (!check.ok) {
+      EXPECT_THAT(check.detail, ::testing::StartsWith((folder() / "adapters/a0.gguf").string()));
+    }
+  }
 }
 
 TEST_F(PoolFolder, IsFoundDirectlyBelowARoot) {

@@ -46,36 +46,46 @@ std::string check_id(const PoolManifest& manifest) {
   return manifest.id;
 }
 
+struct CheckedAdapter {
+  std::string path;
+  Adapter adapter;
+};
+
 /// Reads each adapter once, and keeps those that are good.
-std::vector<Adapter> check_adapters(const fs::path& folder, const PoolManifest& manifest,
-                                    const std::vector<PoolAdapterEntry>& entries,
-                                    Findings& findings) {
-  std::vector<Adapter> good;
+std::vector<CheckedAdapter> check_adapters(const fs::path& folder, const PoolManifest& manifest,
+                                           Findings& findings) {
+  std::vector<PoolAdapterEntry> entries = manifest.adapters;
+  entries.insert(entries.end(), manifest.shared.begin(), manifest.shared.end());
+  std::vector<CheckedAdapter> good;
   for (const PoolAdapterEntry& entry : entries) {
+    std::optional<std::vector<std::byte>> bytes;
     findings.check(entry.file + ": SHA-256", [&] {
-      (void)read_pool_file(folder, entry.file, entry.sha256);
+      bytes = read_pool_file(folder, entry.file, entry.sha256);
       return entry.sha256;
     });
+    if (!bytes) continue;  // another file than the pool's: what it holds does not matter
     findings.check(entry.file + ": contents", [&] {
-      good.push_back(read_pool_adapter(folder, manifest, entry));
-      return fmt::format("{} matrices of rank {}", good.back().tensors.size(), entry.rank);
+      good.push_back({(folder / entry.file).string(),
+                      parse_pool_adapter(std::move(*bytes), folder, manifest, entry)});
+      return fmt::format("{} matrices of rank {}", good.back().adapter.tensors.size(), entry.rank);
     });
   }
   return good;
 }
 
-std::string check_shapes(std::vector<Adapter> adapters) {
-  const std::size_t n = adapters.size();
+std::string check_shapes(const std::vector<CheckedAdapter>& checked) {
+  std::vector<Adapter> adapters;
+  for (const CheckedAdapter& good : checked) adapters.push_back(good.adapter);
   const Blender blender(std::move(adapters));  // refuses shapes that differ
-  return fmt::format("{} adapters of the same shapes", n);
+  return fmt::format("{} adapters of the same shapes", checked.size());
 }
 
-std::string check_model(const PoolManifest& manifest, const std::vector<Adapter>& adapters,
+std::string check_model(const PoolManifest& manifest, const std::vector<CheckedAdapter>& adapters,
                         const fs::path& model) {
   const Gguf gguf = Gguf::open(model);
-  BaseModel base = describe_model(model);
+  const BaseModel base = describe_model(model);
   const BaseFit fit = check_base(manifest.base, base, fmt::format("pool '{}'", manifest.name));
-  for (const Adapter& adapter : adapters) check_fits_model(adapter, gguf, manifest.name);
+  for (const auto& [path, adapter] : adapters) check_fits_model(adapter, gguf, path);
   return fit == BaseFit::Same ? "the same file"
                               : "another quantisation; the calibration is approximate";
 }
@@ -93,16 +103,13 @@ std::vector<PoolCheck> verify_pool(const fs::path& folder, const fs::path& model
 
   findings.check("pool.json: id", [&] { return check_id(*manifest); });
   findings.check(manifest->gate_file, [&] { return describe(read_pool_gate(folder, *manifest)); });
-  std::vector<Adapter> adapters = check_adapters(folder, *manifest, manifest->adapters, findings);
-  for (Adapter& shared : check_adapters(folder, *manifest, manifest->shared, findings)) {
-    adapters.push_back(std::move(shared));
-  }
+  const std::vector<CheckedAdapter> adapters = check_adapters(folder, *manifest, findings);
   if (!model.empty()) {
     findings.check("model " + model.string(),
                    [&] { return check_model(*manifest, adapters, model); });
   }
   if (!adapters.empty()) {
-    findings.check("adapters: shapes", [&] { return check_shapes(std::move(adapters)); });
+    findings.check("adapters: shapes", [&] { return check_shapes(adapters); });
   }
   return findings.take();
 }

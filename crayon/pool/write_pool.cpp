@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <system_error>
 
 #include "crayon/base/error.h"
@@ -13,6 +14,8 @@ namespace crayon {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kDraftFolder = ".new-pool.part";
 
 Error invalid(const fs::path& folder, const std::string& what) {
   return {ErrorCode::InvalidArgument, fmt::format("{}: {}", folder.string(), what)};
@@ -62,28 +65,91 @@ PoolFile make_adapter_file(PoolAdapterEntry& entry, Adapter adapter, const BaseM
   return result;
 }
 
-void write_files(const fs::path& folder, const std::vector<PoolFile>& files,
-                 const std::string& manifest) {
-  try {
-    fs::create_directories(folder);
-    fs::remove(folder / kManifestFile);  // from here on the folder is no pool until the last line
-    for (const PoolFile& file : files) {
-      const fs::path path = folder / file.file;
-      fs::create_directories(path.parent_path());
-      write_atomically(path, file.bytes);
-    }
-  } catch (const fs::filesystem_error& error) {
-    throw Error(ErrorCode::Unavailable,
-                fmt::format("{}: cannot be written: {}", folder.string(), error.code().message()));
+/// A folder inside the pool's own that holds the new files until all of them are there.
+class Draft {
+ public:
+  explicit Draft(const fs::path& folder) : path_(folder / kDraftFolder) {
+    fs::remove_all(path_);  // of a run that was killed
+    fs::create_directory(path_);
   }
-  write_atomically(folder / kManifestFile, manifest);
+  Draft(const Draft&) = delete;
+  Draft& operator=(const Draft&) = delete;
+  ~Draft() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+
+  void write(const PoolFile& file) const {
+    const fs::path path = path_ / file.file;
+    fs::create_directories(path.parent_path());
+    write_atomically(path, file.bytes);
+  }
+  void move_to(const fs::path& folder, const PoolFile& file) const {
+    fs::rename(path_ / file.file, folder / file.file);
+  }
+
+ private:
+  fs::path path_;
+};
+
+/// The files that the pool in a folder names; none where it cannot be read.
+std::vector<std::string> files_of_pool(const fs::path& folder) {
+  std::vector<std::string> files;
+  try {
+    const PoolManifest manifest = read_manifest(folder);
+    files.push_back(manifest.gate_file);
+    for (const auto& entry : manifest.adapters) files.push_back(entry.file);
+    for (const auto& entry : manifest.shared) files.push_back(entry.file);
+  } catch (const Error&) {  // no pool, or a broken one: nothing is known to be its own
+    return {};
+  }
+  return files;
+}
+
+/// Replaces the pool's files, the manifest last: until then the old one, where there is one,
+/// refuses the new files by their hashes. @param files  the manifest last
+void replace_files(const fs::path& folder, const std::vector<PoolFile>& files) {
+  const std::vector<std::string> old = files_of_pool(folder);
+  const Draft draft(folder);
+  for (const PoolFile& file : files) draft.write(file);
+  for (const PoolFile& file : files) {  // what can be known to fail does so before the first move
+    fs::create_directories((folder / file.file).parent_path());
+    check_output(folder / file.file);
+  }
+  for (const PoolFile& file : files) draft.move_to(folder, file);
+  for (const std::string& name : old) {
+    const bool kept =
+        std::ranges::any_of(files, [&](const PoolFile& file) { return file.file == name; });
+    std::error_code ignored;  // a file too many does no harm
+    if (!kept) fs::remove(folder / name, ignored);
+  }
+}
+
+void write_files(const fs::path& folder, const std::vector<PoolFile>& files) {
+  bool is_new = false;
+  const auto undo = [&] {
+    std::error_code ignored;
+    if (is_new) fs::remove(folder, ignored);  // only when it is empty
+  };
+  try {
+    is_new = fs::create_directories(folder);
+    replace_files(folder, files);
+  } catch (const fs::filesystem_error& error) {
+    undo();
+    throw Error(ErrorCode::Unavailable,
+                fmt::format("{}: the pool cannot be written: {}: {}", folder.string(),
+                            error.path1().string(), error.code().message()));
+  } catch (const Error&) {
+    undo();
+    throw;
+  }
 }
 
 }  // namespace
 
 void write_pool(const fs::path& folder, PoolManifest manifest, const Gate& gate,
                 std::span<const Adapter> adapters, bool overwrite) {
-  if (!overwrite && fs::exists(folder / kManifestFile)) {
+  if (!overwrite && file_kind(folder / kManifestFile) != FileKind::None) {
     throw invalid(folder, "holds a pool already; name another folder, or allow overwriting");
   }
   complete(manifest, adapters.size());
@@ -103,7 +169,9 @@ void write_pool(const fs::path& folder, PoolManifest manifest, const Gate& gate,
   } catch (const Error& error) {
     throw invalid(folder, fmt::format("cannot become a pool: {}", error.what()));
   }
-  write_files(folder, files, text);
+  const auto bytes = std::as_bytes(std::span(text));
+  files.push_back({kManifestFile, {bytes.begin(), bytes.end()}});
+  write_files(folder, files);
 }
 
 }  // namespace crayon

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <utility>
 
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
@@ -89,10 +90,10 @@ Gate read_pool_gate(const fs::path& folder, const PoolManifest& manifest) {
   return gate;
 }
 
-Adapter read_pool_adapter(const fs::path& folder, const PoolManifest& manifest,
-                          const PoolAdapterEntry& entry) {
+Adapter parse_pool_adapter(std::vector<std::byte> bytes, const fs::path& folder,
+                           const PoolManifest& manifest, const PoolAdapterEntry& entry) {
   const std::string path = (folder / entry.file).string();
-  const Gguf gguf = Gguf::parse(read_pool_file(folder, entry.file, entry.sha256), path);
+  const Gguf gguf = Gguf::parse(std::move(bytes), path);
   Adapter adapter = adapter_from_gguf(gguf);
   const std::string architecture = gguf.text("general.architecture");
   if (architecture != manifest.base.architecture) {

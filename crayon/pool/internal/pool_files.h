@@ -29,11 +29,12 @@ inline constexpr const char* kManifestFile = "pool.json";
                                   const PoolManifest& manifest);
 
 /// Checks architecture, base id, rank, and that its tensors sit in the layers that the manifest
-/// says.
+/// says. @param bytes  of the entry's file, as read_pool_file gives them
 /// @throws Error CorruptFile, Incompatible, Unsupported
-[[nodiscard]] Adapter read_pool_adapter(const std::filesystem::path& folder,
-                                        const PoolManifest& manifest,
-                                        const PoolAdapterEntry& entry);
+[[nodiscard]] Adapter parse_pool_adapter(std::vector<std::byte> bytes,
+                                         const std::filesystem::path& folder,
+                                         const PoolManifest& manifest,
+                                         const PoolAdapterEntry& entry);
 
 /// "name-1a2b3c4d": the name and the first digits of a hash of gate and adapters.
 [[nodiscard]] std::string pool_id(const PoolManifest& manifest);
