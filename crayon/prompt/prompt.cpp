@@ -127,6 +127,7 @@ RenderedPrompt render(const PromptFormat& format, const Example& example,
   RenderedPrompt out;
   if (example.kind == ExampleKind::Messages) {
     out.text = through_template(chat_template, open_messages(format, example));
+    if (has_label(example)) out.completion = example.messages.back().content;
     return out;
   }
   Filled filled = content_of(format, example);
@@ -134,9 +135,11 @@ RenderedPrompt render(const PromptFormat& format, const Example& example,
   out.text = std::move(filled.text);
   out.passage_begin = filled.passage_begin;
   out.passage_end = filled.passage_end;
+  const std::string prefix = prefix_of(format, out.text);
   if (example.kind == ExampleKind::Choices) {
-    const std::string prefix = prefix_of(format, out.text);
     for (const std::string& choice : example.choices) out.choices.push_back(prefix + choice);
+  } else if (example.completion) {
+    out.completion = prefix + *example.completion;
   }
   return out;
 }

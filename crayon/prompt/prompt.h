@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +21,7 @@ struct PromptFormat {
   /// Texts with the places {context} and {question}; the first for examples with a context.
   std::string with_context = "{context}\nQuestion: {question}\nAnswer:";
   std::string without_context = "Question: {question}\nAnswer:";
-  std::string choice_prefix = " ";  ///< Stands before each choice and completion.
+  std::string choice_prefix = " ";  ///< Before each choice and completion; not in a chat's turn.
 };
 
 /// @throws Error InvalidArgument  unknown version, a template without {question} or, in
@@ -35,8 +36,9 @@ using Tokenize = std::function<std::vector<int>(std::string_view)>;
 struct RenderedPrompt {
   std::string text;                  ///< What the model reads before the answer.
   std::vector<std::string> choices;  ///< Each with the format's prefix; empty for free text.
-  std::size_t passage_begin = 0;     ///< Where in `text` the passage stands that may be cut,
-  std::size_t passage_end = 0;       ///< in bytes; both 0 when there is none.
+  std::optional<std::string> completion = {};  ///< The answer of free text that is known, with it.
+  std::size_t passage_begin = 0;  ///< Where in `text` the passage stands that may be cut,
+  std::size_t passage_end = 0;    ///< in bytes; both 0 when there is none.
 };
 
 /// @param chat_template  needed in style Chat and for ExampleKind::Messages

@@ -98,6 +98,18 @@ TEST(Render, CompletionIsItsPromptWithoutChoices) {
   const RenderedPrompt got = render({}, e);
   EXPECT_EQ(got.text, "Once {question}");
   EXPECT_THAT(got.choices, IsEmpty());
+  EXPECT_EQ(got.completion, std::nullopt);
+}
+
+TEST(Render, AKnownAnswerGetsThePrefixAsAChoiceDoes) {
+  Example e;
+  e.kind = ExampleKind::Completion;
+  e.prompt = "Once";
+  e.completion = "upon";
+  EXPECT_EQ(render({}, e).completion, " upon");
+  const PromptFormat chat{.style = PromptStyle::Chat};
+  EXPECT_EQ(render(chat, e, chat_ml).completion, "upon") << "the opened turn ends in a line break";
+  EXPECT_EQ(render(chat, e, trimming).completion, " upon");
 }
 
 TEST(Render, ChatWrapsTheTemplatesTextAndDropsThePrefixAfterANewline) {
@@ -134,6 +146,7 @@ TEST(Render, MessagesEndBeforeTheAnswerAndGetTheSystemTextOfAChat) {
   e.messages = {{"user", "Hi"}, {"assistant", "Hello"}, {"user", "Who?"}, {"assistant", "Me"}};
   EXPECT_EQ(render({}, e, chat_ml).text,
             "<user>\nHi</>\n<assistant>\nHello</>\n<user>\nWho?</>\n<assistant>\n");
+  EXPECT_EQ(render({}, e, chat_ml).completion, "Me");
   const PromptFormat chat{.style = PromptStyle::Chat, .system = "S"};
   EXPECT_THAT(render(chat, e, chat_ml).text, HasSubstr("<system>\nS</>\n<user>\nHi"));
   e.messages.insert(e.messages.begin(), {"system", "own"});

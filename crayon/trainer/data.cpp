@@ -39,20 +39,11 @@ void subsample_choices(Example& example, std::size_t most, Rng& rng) {
 
 /// The prompt with its choices; free text with its known answer as the only one.
 RenderedPrompt render_item(const TrainConfig& config, const Model& model, const Example& example) {
-  const auto chat = [&](const std::vector<ChatMessage>& messages) {
-    return model.apply_chat_template(messages);
-  };
-  if (example.kind != ExampleKind::Messages) {
-    RenderedPrompt prompt = render(config.prompt, example, chat);
-    if (prompt.choices.empty()) {
-      prompt.choices = {config.prompt.choice_prefix + *example.completion};
-    }
-    return prompt;
-  }
-  Example question = example;
-  question.messages.pop_back();
-  RenderedPrompt prompt = render(config.prompt, question, chat);
-  prompt.choices = {example.messages.back().content};
+  RenderedPrompt prompt =
+      render(config.prompt, example, [&](const std::vector<ChatMessage>& messages) {
+        return model.apply_chat_template(messages);
+      });
+  if (prompt.completion) prompt.choices = {*prompt.completion};
   return prompt;
 }
 
