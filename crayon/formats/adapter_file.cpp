@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "crayon/formats/internal/ggml_types.h"
 #include "crayon/formats/internal/messages.h"
 
 namespace crayon {
@@ -11,7 +12,6 @@ namespace {
 
 constexpr std::string_view kSuffixA = ".lora_a";
 constexpr std::string_view kSuffixB = ".lora_b";
-constexpr std::size_t kQ8Items = 32;
 constexpr float kLeastGoodHalf = 1.0f / 256;  ///< Below this, a half loses more than its last bits.
 constexpr float kMostGoodHalf = 4096.0f;
 
@@ -51,12 +51,12 @@ Factors factors_of(const LoraTensor& tensor, std::size_t rank) {
 }
 
 TensorType type_for_rows(TensorType wanted, std::size_t row) {
-  return wanted == TensorType::Q8_0 && row % kQ8Items != 0 ? TensorType::F16 : wanted;
+  return wanted == TensorType::Q8 && row % kQ8Items != 0 ? TensorType::F16 : wanted;
 }
 
 void check_finite(const std::string& tensor, const std::vector<float>& values, TensorType type) {
-  const bool small = type == TensorType::F16 || type == TensorType::Q8_0;
-  const float most = small ? 65504.0f * (type == TensorType::Q8_0 ? 127.0f : 1.0f) : INFINITY;
+  const bool small = type == TensorType::F16 || type == TensorType::Q8;
+  const float most = small ? 65504.0f * (type == TensorType::Q8 ? 127.0f : 1.0f) : INFINITY;
   for (const float v : values) {
     if (!std::isfinite(v) || std::fabs(v) > most) {
       throw Error(ErrorCode::InvalidArgument,
@@ -160,11 +160,7 @@ LoraTensor read_pair(const Gguf& gguf, const std::string& name, const Pair& pair
 }  // namespace
 
 std::vector<std::byte> adapter_to_gguf(const Adapter& adapter, const AdapterFileOptions& options) {
-  const std::size_t rank = std::max<std::size_t>(1, [&] {
-    std::size_t most = 0;
-    for (const LoraTensor& tensor : adapter.tensors) most = std::max(most, tensor.rank());
-    return most;
-  }());
+  const std::size_t rank = std::max<std::size_t>(1, max_rank(adapter));
   GgufWriter writer;
   for (const auto& [key, value] : options.metadata) writer.set(key, value);
   writer.set("general.architecture", options.architecture);

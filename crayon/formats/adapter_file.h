@@ -20,6 +20,10 @@ struct AdapterFileOptions {
       metadata;  ///< Further keys ("crayon.base_id" is written anyway).
 };
 
+/// The adapter as the bytes of such a file. `options.metadata` cannot replace the keys that
+/// llama.cpp reads; an adapter without tensors gives a file without them, of rank 1.
+/// @throws Error InvalidArgument  A and B that do not match, numbers that are not finite or too
+///                                large for their type; names the tensor
 [[nodiscard]] std::vector<std::byte> adapter_to_gguf(const Adapter& adapter,
                                                      const AdapterFileOptions& options);
 

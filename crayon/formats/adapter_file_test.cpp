@@ -70,7 +70,7 @@ TEST(AdapterFile, HalvesKeepTheDeltaToThreeDigitsHoweverSmallOrLargeBIs) {
 
 TEST(AdapterFile, Q8FallsBackToHalvesWhereRowsDoNotFit) {
   AdapterFileOptions options;
-  options.type = TensorType::Q8_0;
+  options.type = TensorType::Q8;
   Adapter adapter;
   adapter.tensors.push_back(
       {"blk.0.a.weight", test::random_matrix(4, 64, 1), test::random_matrix(8, 4, 2), 1.0f});

@@ -167,7 +167,7 @@ std::string read_id(const Line& line, const std::string& where) {
 
 Example parse_example(std::string_view text, const std::string& where) {
   const Json none = Json::object();
-  if (const std::string fault = json_fault(text); !fault.empty()) {
+  if (const std::string fault = json_fault(text, JsonKeys::Private); !fault.empty()) {
     throw Line(none, where).wrong(fault, "one JSON object a line");
   }
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);

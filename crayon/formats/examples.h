@@ -19,7 +19,8 @@ namespace crayon {
 
 /// All lines of a file (plain or gzip; "-" reads standard input), blank ones skipped; at most
 /// `limit` when it is not 0. A folder is refused.
-/// @throws Error NotFound, InvalidArgument (first bad line; no example at all), CorruptFile (gzip)
+/// @throws Error NotFound, InvalidArgument (first bad line; no example at all), CorruptFile (gzip);
+///         Interrupted
 [[nodiscard]] std::vector<Example> read_examples(const std::filesystem::path& path,
                                                  std::size_t limit = 0);
 [[nodiscard]] std::vector<Example> read_examples(std::istream& in, const std::string& name,

@@ -4,6 +4,7 @@
 
 #include <sstream>
 
+#include "crayon/base/interrupt.h"
 #include "tests/corrupt/support.h"
 
 namespace crayon {
@@ -136,7 +137,7 @@ TEST(Examples, RefusesBadLinesWithPlaceFindingAndExpectation) {
       {"{} {}", "is not JSON at byte"},
       {"{\"prompt\": \"\xff\"}", "is not UTF-8"},
       {"{\"prompt\": \"\xed\xa0\x80\"}", "is not UTF-8"},
-      {R"({"prompt": "a", "prompt": "b"})", "has the key 'prompt' twice"},
+      {R"({"prompt": "a", "prompt": "b"})", "has a key twice"},
       {"{}", "holds no example, expected one of"},
       {R"({"question": "q", "prompt": "p"})", "mixes forms"},
       {R"({"question": "q"})", "'choices' is missing, expected an array of 2 to 1000 texts"},
@@ -171,12 +172,31 @@ TEST(Examples, RefusesBadLinesWithPlaceFindingAndExpectation) {
   }
 }
 
+/// A stream whose reader is interrupted, as a read of the terminal is by Ctrl-C.
+class InterruptedText : public std::stringbuf {
+ public:
+  InterruptedText() : std::stringbuf(kTwo) {}
+
+ protected:
+  std::streamsize xsgetn(char* to, std::streamsize n) override {
+    set_interrupted(true);
+    return std::stringbuf::xsgetn(to, n);
+  }
+};
+
+TEST(Examples, AnInterruptedReadIsNoEndOfTheText) {
+  InterruptedText text;
+  std::istream in(&text);
+  EXPECT_THROW((void)read_examples(in, "standard input"), Interrupted);
+  set_interrupted(false);
+}
+
 TEST(Examples, ErrorsNeverQuoteTheUsersTexts) {
   const std::string secret = "SECRET";
-  for (const char* line :
-       {R"({"question": "SECRET", "choices": ["SECRET 1", "SECRET 1"]})",
-        R"({"question": "SECRET", "choices": ["a", "b"], "answer": "SECRET"})",
-        R"({"messages": [{"role": "SECRET", "content": "SECRET"}]})", R"({"prompt": "SECRET)"}) {
+  for (const char* line : {R"({"question": "SECRET", "choices": ["SECRET 1", "SECRET 1"]})",
+                           R"({"question": "SECRET", "choices": ["a", "b"], "answer": "SECRET"})",
+                           R"({"messages": [{"role": "SECRET", "content": "SECRET"}]})",
+                           R"({"prompt": "SECRET)", R"({"SECRET": 1, "SECRET": 2})"}) {
     try {
       (void)parse_example(line, "f:1");
       ADD_FAILURE() << "nothing was thrown";

@@ -16,7 +16,7 @@ constexpr std::array<std::pair<std::string_view, TensorType>, 4> kTensorTypes{{
     {"f32", TensorType::F32},
     {"f16", TensorType::F16},
     {"bf16", TensorType::BF16},
-    {"q8_0", TensorType::Q8_0},
+    {"q8_0", TensorType::Q8},
 }};
 
 const GgufValue& value_of(const Gguf& gguf, const std::string& key) {

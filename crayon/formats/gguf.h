@@ -28,7 +28,12 @@ using GgufValue =
     std::variant<bool, std::int64_t, std::uint64_t, float, double, std::string, GgufArray>;
 
 /// Number types of tensors. Others of ggml are known by their number only (size, not content).
-enum class TensorType { F32, F16, BF16, Q8_0 };
+enum class TensorType {
+  F32,
+  F16,
+  BF16,
+  Q8,  ///< ggml's Q8_0: blocks of 32 bytes with one half as their step.
+};
 [[nodiscard]] TensorType parse_tensor_type(
     const std::string& name);  ///< "f32", "f16", "bf16", "q8_0"
 [[nodiscard]] std::string to_string(TensorType type);

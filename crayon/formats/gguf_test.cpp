@@ -132,7 +132,7 @@ TEST(GgufWriter, Q8RoundsToHalfAStepOfEachBlock) {
   auto values = ramp_values(128);
   for (std::size_t i = 64; i < 96; ++i) values[i] = 0;
   GgufWriter writer;
-  writer.add("m", {2, 64}, TensorType::Q8_0, values);
+  writer.add("m", {2, 64}, TensorType::Q8, values);
   const Gguf gguf = Gguf::parse(writer.finish(), "x");
   EXPECT_EQ(gguf.tensors()[0].bytes, 4u * 34);
   EXPECT_THAT(gguf.read_floats(gguf.tensors()[0]),
@@ -148,14 +148,14 @@ TEST(GgufWriter, RefusesWhatWouldNotBeAFile) {
   };
   refuses([&] { writer.add("m", {6}, TensorType::F16, values); }, "added twice");
   refuses([&] { writer.add("n", {7}, TensorType::F16, values); }, "needs 7 numbers");
-  refuses([&] { writer.add("n", {6}, TensorType::Q8_0, values); }, "multiple of 32");
+  refuses([&] { writer.add("n", {6}, TensorType::Q8, values); }, "multiple of 32");
   refuses([&] { writer.add(std::string(64, 'x'), {6}, TensorType::F32, values); }, "64 bytes");
   refuses([&] { writer.set("", std::int64_t{1}); }, "cannot be set");
   refuses([&] { (void)parse_tensor_type("q4_0"); }, "expected f32, f16, bf16 or q8_0");
 }
 
 TEST(TensorTypes, NamesReadBack) {
-  for (const auto type : {TensorType::F32, TensorType::F16, TensorType::BF16, TensorType::Q8_0}) {
+  for (const auto type : {TensorType::F32, TensorType::F16, TensorType::BF16, TensorType::Q8}) {
     EXPECT_EQ(parse_tensor_type(to_string(type)), type);
   }
 }

@@ -62,6 +62,16 @@ TEST_F(ModelFile, ABrokenCacheIsIgnored) {
   }
 }
 
+TEST_F(ModelFile, AnUnreadableCacheIsIgnored) {
+  fs::create_directories(cache_file().parent_path());
+  // The kernel says that this file has 4096 bytes, and gives fewer to whoever reads it.
+  fs::create_symlink("/sys/kernel/profiling", cache_file());
+  EXPECT_EQ(describe_model(golden("model.gguf")).sha256, sha256_file(golden("model.gguf")));
+  write_atomically(cache_file(), "{}");
+  fs::permissions(cache_file(), fs::perms::none);  // which root may read all the same
+  EXPECT_EQ(describe_model(golden("model.gguf")).sha256, sha256_file(golden("model.gguf")));
+}
+
 TEST_F(ModelFile, AnUnwritableCacheCostsOnlyTime) {
   ::setenv("CRAYON_CACHE", "/proc/no/cache", 1);
   EXPECT_EQ(describe_model(golden("model.gguf")).sha256, sha256_file(golden("model.gguf")));

@@ -35,7 +35,7 @@ void TaskOnDevice::set_on(Engine& engine) const {
 }
 
 std::vector<float> TaskOnDevice::embedding(std::span<const float> hidden) const {
-  if (!info_ || hidden.empty()) return {};
+  if (!info_ || hidden.empty() || info_->whitening.mean.empty()) return {};
   return whiten(info_->whitening, hidden);
 }
 

@@ -9,6 +9,7 @@
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
 #include "crayon/session/customize.h"
+#include "crayon/session/device.h"
 #include "crayon/session/internal/test_world.h"
 #include "crayon/testing/fake_engine.h"
 #include "crayon/testing/random.h"
@@ -70,6 +71,20 @@ TEST_F(Tasks, AStoredTaskIsCalledAsItIsStoredAnyOtherAsItCallsItself) {
   const auto file = home_.path() / "file.gguf";
   write_atomically(file, bytes);
   EXPECT_EQ(open_task(file.string()).name, "old");
+}
+
+TEST_F(Tasks, OneWithoutWhiteningAnswersWithoutScope) {
+  const auto model = make_fake_model({.d_model = kWidth});
+  const auto engine = model->open_engine({});
+  const std::string file = write_test_task(home_.path(), *model, [](TaskInfo& info) {
+    info.whitening = {};
+    info.scope_examples = {};
+    info.head = {};
+  });
+  const TaskOnDevice task(*model, open_task(file));
+  const DeviceChoice choice = task.choose(*engine, make_question("is it red"));
+  EXPECT_EQ(choice.scores.size(), 3u);
+  EXPECT_FALSE(choice.signals.scope);
 }
 
 TEST_F(Tasks, BaseIsNoFile) {

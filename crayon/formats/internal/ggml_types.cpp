@@ -11,7 +11,6 @@ namespace crayon {
 namespace {
 
 constexpr std::uint32_t kF32 = 0, kF16 = 1, kQ8 = 8, kBf16 = 30;
-constexpr std::size_t kQ8Items = 32;
 constexpr std::size_t kQ8Bytes = 34;
 
 constexpr std::array<GgmlType, 35> kTypes{{
@@ -81,7 +80,7 @@ std::uint32_t ggml_number(TensorType type) {
       return kF16;
     case TensorType::BF16:
       return kBf16;
-    case TensorType::Q8_0:
+    case TensorType::Q8:
       return kQ8;
     case TensorType::F32:
       break;
@@ -115,7 +114,7 @@ std::vector<std::byte> encode_floats(TensorType type, std::span<const float> val
     case TensorType::BF16:
       for (const float v : values) out.write(float_to_bfloat(v));
       break;
-    case TensorType::Q8_0:
+    case TensorType::Q8:
       for (std::size_t i = 0; i + kQ8Items <= values.size(); i += kQ8Items) {
         write_q8_block(values.subspan(i, kQ8Items), out);
       }

@@ -11,6 +11,8 @@
 
 namespace crayon {
 
+inline constexpr std::size_t kQ8Items = 32;  ///< Numbers in a block of Q8_0.
+
 /// Numbers are stored in blocks of `block_items`, each of `block_bytes`.
 struct GgmlType {
   std::uint32_t number;

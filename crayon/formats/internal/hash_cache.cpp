@@ -23,8 +23,13 @@ Json read_cache(const fs::path& file) {
   if (!fs::is_regular_file(file, missing) || fs::file_size(file, missing) > kMaxCacheBytes) {
     return Json::object();
   }
-  Json cache = Json::parse(read_text(file), nullptr, /*allow_exceptions=*/false);
-  return cache.is_object() && cache.size() < kMaxFiles ? std::move(cache) : Json::object();
+  try {
+    Json cache = Json::parse(read_text(file), nullptr, /*allow_exceptions=*/false);
+    if (cache.is_object() && cache.size() < kMaxFiles) return cache;
+  } catch (const Error& error) {  // only time is lost
+    log_debug(error.what());
+  }
+  return Json::object();
 }
 
 void write_cache(const fs::path& file, const Json& cache) {

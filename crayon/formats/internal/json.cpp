@@ -12,6 +12,8 @@ namespace {
 /// Walks over a text without building it: finds the first fault.
 class Checker : public nlohmann::json_sax<Json> {
  public:
+  explicit Checker(JsonKeys keys) : quoted_(keys == JsonKeys::Quoted) {}
+
   std::string fault;
 
   bool null() override { return true; }
@@ -28,7 +30,7 @@ class Checker : public nlohmann::json_sax<Json> {
 
   bool key(string_t& name) override {
     if (keys_.back().insert(name).second) return true;
-    fault = fmt::format("has the key {} twice", in_quotes(name));
+    fault = quoted_ ? fmt::format("has the key {} twice", in_quotes(name)) : "has a key twice";
     return false;
   }
 
@@ -50,6 +52,7 @@ class Checker : public nlohmann::json_sax<Json> {
     return true;
   }
 
+  bool quoted_;
   std::vector<std::set<std::string>> keys_;
 };
 
@@ -93,9 +96,9 @@ bool is_sha256(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-std::string json_fault(std::string_view text) {
+std::string json_fault(std::string_view text, JsonKeys keys) {
   if (!is_utf8(text)) return "is not UTF-8";
-  Checker checker;
+  Checker checker(keys);
   if (Json::sax_parse(text, &checker)) return "";
   return checker.fault.empty() ? "is not JSON" : checker.fault;
 }

@@ -16,9 +16,12 @@ using Json = nlohmann::json;
 
 inline constexpr int kMaxJsonDepth = 64;
 
+/// May a message quote a key? Those of the user's own texts may be private.
+enum class JsonKeys { Quoted, Private };
+
 /// What is wrong with `text` as JSON ("is not JSON at byte 7", "has the key 'a' twice", ...), or ""
 /// when nothing is.
-[[nodiscard]] std::string json_fault(std::string_view text);
+[[nodiscard]] std::string json_fault(std::string_view text, JsonKeys keys = JsonKeys::Quoted);
 
 /// @throws Error CorruptFile  with `file` and json_fault()
 [[nodiscard]] Json parse_json(std::string_view text, const std::string& file);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "crayon/base/interrupt.h"
 #include "crayon/formats/internal/messages.h"
 
 namespace crayon {
@@ -54,6 +55,7 @@ std::string LineReader::where() const { return fmt::format("{}:{}", name_, line_
 std::size_t LineReader::read_raw(std::vector<char>& to) {
   to.resize(kChunkBytes);
   in_.read(to.data(), static_cast<std::streamsize>(to.size()));
+  throw_if_interrupted();  // Ctrl-C ends a read of the terminal as if it were the end of the text
   if (in_.bad()) throw file_error(ErrorCode::Unavailable, name_, "cannot be read; check the disk");
   to.resize(static_cast<std::size_t>(in_.gcount()));
   return to.size();

@@ -20,7 +20,8 @@ class LineReader {
 
   /// The next line without its end ("\n" or "\r\n"); a byte order mark at the start is skipped.
   /// @return false at the end
-  /// @throws Error InvalidArgument (a line over kMaxLineBytes), CorruptFile (gzip), Unavailable
+  /// @throws Error InvalidArgument (a line over kMaxLineBytes), CorruptFile (gzip), Unavailable;
+  ///         Interrupted
   bool next(std::string& line);
   /// "name:line" of the last line.
   [[nodiscard]] std::string where() const;
