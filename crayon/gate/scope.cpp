@@ -26,6 +26,15 @@ double nearest(const Matrix& rows, std::span<const float> z, std::size_t neighbo
 
 }  // namespace
 
+std::size_t scope_examples_needed(double level) {
+  internal::require(level >= 0 && level <= 1,
+                    fmt::format("scope: level {}; expected 0 to 1", level));
+  if (level == 0) return 0;
+  const double n = std::min(std::floor(1 / level), 1e15);
+  // what rounding may have moved across the level
+  return static_cast<std::size_t>(1 / (n + 1) < level ? n : n + 1);
+}
+
 Scope::Scope(Matrix examples, std::size_t neighbours) : examples_(std::move(examples)) {
   internal::require_shape(examples_, "scope: examples");
   const std::size_t n = examples_.rows;

@@ -2,12 +2,17 @@
 // examples against the leave-one-out similarities of the examples themselves: a conformal p-value.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <vector>
 
 #include "crayon/base/matrix.h"
 
 namespace crayon {
+
+/// The fewest examples that can give a p-value below `level`, 1 / (n + 1) < level: with fewer, no
+/// request counts as not of the task. 0 for level 0, below which nothing can be.
+[[nodiscard]] std::size_t scope_examples_needed(double level);
 
 class Scope {
  public:

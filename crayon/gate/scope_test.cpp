@@ -67,5 +67,18 @@ TEST(Scope, RefusesTooFewExamplesAndWrongSizes) {
   EXPECT_THROW((void)scope.p_value(std::vector<float>(3)), Error);
 }
 
+TEST(ScopeExamplesNeeded, IsTheFewestThatCanFallBelowTheLevel) {
+  EXPECT_EQ(scope_examples_needed(0.05), 20u);
+  EXPECT_EQ(scope_examples_needed(0.5), 2u);
+  EXPECT_EQ(scope_examples_needed(1), 1u);
+  EXPECT_EQ(scope_examples_needed(0), 0u);
+  for (const double level : {0.3, 0.07, 0.01, 1.0 / 3, 1.0 / 49}) {
+    const auto n = static_cast<double>(scope_examples_needed(level));
+    EXPECT_LT(1 / (n + 1), level);
+    EXPECT_GE(1 / n, level);
+  }
+  EXPECT_THROW((void)scope_examples_needed(-1), Error);
+}
+
 }  // namespace
 }  // namespace crayon

@@ -91,6 +91,7 @@ Answer Answerer::answer(const Example& question, const OnText& on_text) {
   } else {
     answer_text(question, on_text, out);
   }
+  out.scope_examples_needed = task_.scope_examples_needed(options_.router.least_scope);
   out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return out;
 }

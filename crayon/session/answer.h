@@ -18,12 +18,15 @@
 namespace crayon {
 
 struct Answer {
-  std::string text;                   ///< The chosen choice's text, or the free answer.
-  std::optional<int> choice;          ///< Index, for questions with choices; none when unparsed.
-  Side side = Side::Device;           ///< Who gave it.
-  std::string reason;                 ///< The router's, or "server unavailable: ...".
-  double confidence = 0;              ///< P(the device's answer is right).
-  std::optional<double> scope;        ///< p-value; none when the task has no scope.
+  std::string text;             ///< The chosen choice's text, or the free answer.
+  std::optional<int> choice;    ///< Index, for questions with choices; none when unparsed.
+  Side side = Side::Device;     ///< Who gave it.
+  std::string reason;           ///< The router's, or "server unavailable: ...".
+  double confidence = 0;        ///< P(the device's answer is right).
+  std::optional<double> scope;  ///< p-value; none when the task has no scope.
+  /// How many examples the task would need before a scope can be below the router's level; 0 when
+  /// it has them, or no scope.
+  std::size_t scope_examples_needed = 0;
   std::vector<float> scores;          ///< The device's, one a choice; empty for free text.
   std::size_t prompt_tokens = 0;      ///< Of the side that answered.
   std::size_t completion_tokens = 0;  ///< The same; 0 for choices that the device scored.

@@ -61,6 +61,7 @@ TEST_F(Answering, ATaskAddsScope) {
   ASSERT_TRUE(answer.scope);
   EXPECT_GT(*answer.scope, 0);
   EXPECT_LE(*answer.scope, 1);
+  EXPECT_EQ(answer.scope_examples_needed, 20u) << "8 examples cannot reach the level 0.05";
 }
 
 TEST_F(Answering, AnEscalatedQuestionGetsTheServersChoice) {

@@ -56,6 +56,11 @@ std::optional<double> TaskOnDevice::scope(Engine& engine, const RenderedPrompt& 
   return scope_->p_value(embedding(hidden.row(0)));
 }
 
+std::size_t TaskOnDevice::scope_examples_needed(double level) const {
+  const std::size_t needed = crayon::scope_examples_needed(level);
+  return scope_ && scope_->examples().rows < needed ? needed : 0;
+}
+
 DeviceChoice TaskOnDevice::choose(Engine& engine, const Example& question) const {
   if (question.kind != ExampleKind::Choices || question.choices.size() < 2) {
     throw Error(ErrorCode::InvalidArgument, "a question with choices needs at least 2 of them");

@@ -56,6 +56,10 @@ class TaskOnDevice {
   /// p-value of the prompt; none without scope examples.
   [[nodiscard]] std::optional<double> scope(Engine& engine, const RenderedPrompt& prompt) const;
 
+  /// How many scope examples it takes before a p-value can fall below `level`, where the task has
+  /// a scope of fewer; else 0.
+  [[nodiscard]] std::size_t scope_examples_needed(double level) const;
+
   [[nodiscard]] BaseFit base_fit() const { return base_fit_; }
   [[nodiscard]] Policy policy() const { return info_ ? info_->policy : Policy{}; }
   /// Router scores to start a threshold from.
