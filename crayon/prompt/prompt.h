@@ -36,9 +36,9 @@ using Tokenize = std::function<std::vector<int>(std::string_view)>;
 struct RenderedPrompt {
   std::string text;                  ///< What the model reads before the answer.
   std::vector<std::string> choices;  ///< Each with the format's prefix; empty for free text.
-  std::optional<std::string> completion = {};  ///< The answer of free text that is known, with it.
-  std::size_t passage_begin = 0;  ///< Where in `text` the passage stands that may be cut,
-  std::size_t passage_end = 0;    ///< in bytes; both 0 when there is none.
+  std::size_t passage_begin = 0;     ///< Where in `text` the passage stands that may be cut,
+  std::size_t passage_end = 0;       ///< in bytes; both 0 when there is none.
+  std::optional<std::string> completion = {};  ///< The known answer of free text, with the prefix.
 };
 
 /// @param chat_template  needed in style Chat and for ExampleKind::Messages
