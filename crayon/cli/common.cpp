@@ -19,21 +19,6 @@ namespace {
 constexpr const char* kDefaultModel = "smollm2-135m-instruct";
 constexpr std::uint64_t kLongestKey = 4096;
 
-std::string server_key(const ServerArgs& args) {
-  if (args.key_file.empty()) {
-    const char* key = std::getenv("CRAYON_SERVER_KEY");
-    return key == nullptr ? "" : std::string(trimmed(key));
-  }
-  const std::string text = read_text(args.key_file, kLongestKey);
-  const auto key = std::string(trimmed(text));
-  if (key.empty()) {
-    throw Error(ErrorCode::InvalidArgument,
-                fmt::format("{}: the key file is empty; expected the server's key on one line",
-                            args.key_file.string()));
-  }
-  return key;
-}
-
 std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
 }
@@ -47,6 +32,18 @@ const ModelEntry* entry_of(const BaseModel& base) {
 }
 
 }  // namespace
+
+std::string read_key(const std::filesystem::path& file, const char* variable) {
+  if (file.empty()) {
+    const char* key = std::getenv(variable);
+    return key == nullptr ? "" : std::string(trimmed(key));
+  }
+  const std::string text = read_text(file, kLongestKey);
+  const std::string_view key = trimmed(text);
+  if (!key.empty()) return std::string(key);
+  throw Error(ErrorCode::InvalidArgument,
+              fmt::format("{}: the key file is empty; expected a key on one line", file.string()));
+}
 
 void add_common_options(CLI::App& cmd, CommonArgs& args) {
   cmd.add_option("--threads", args.threads, "Threads; 0: one for each core")
@@ -86,8 +83,10 @@ std::unique_ptr<Remote> open_remote(const ServerArgs& args) {
     throw Error(ErrorCode::InvalidArgument,
                 "--server-share is given, but no server; add --server-url URL");
   }
-  RemoteOptions options{
-      .url = args.url, .model = args.model, .key = server_key(args), .timeouts = {}};
+  RemoteOptions options{.url = args.url,
+                        .model = args.model,
+                        .key = read_key(args.key_file, "CRAYON_SERVER_KEY"),
+                        .timeouts = {}};
   options.timeouts.total = milliseconds(args.timeout_s);
   options.timeouts.first_byte = std::min(options.timeouts.total, options.timeouts.first_byte);
   options.timeouts.connect = std::min(options.timeouts.total, options.timeouts.connect);
@@ -103,6 +102,12 @@ void add_blend_options(CLI::App& cmd, BlendArgs& args) {
 
 BlendOptions blend_options(const BlendArgs& args) {
   BlendOptions options;
+  if (args.mode == "exact" && args.rank > 0) {
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("--rank {} goes with --mode lowrank, found --mode exact, whose rank is "
+                            "the sum of the adapters' ranks; leave one of them out",
+                            args.rank));
+  }
   if (args.rank > 0) options.rank = args.rank;
   if (!args.mode.empty()) {
     options.mode = parse_blend_mode(args.mode);

@@ -52,6 +52,10 @@ struct ServerArgs {
 };
 void add_server_options(CLI::App& cmd, ServerArgs& args);
 
+/// A key without outer blanks: of the file, else of the environment's variable; "" without either.
+/// @throws Error NotFound, InvalidArgument  no such file; an empty one
+[[nodiscard]] std::string read_key(const std::filesystem::path& file, const char* variable);
+
 /// A client of the server; null when no URL is given.
 /// @throws Error NotFound, InvalidArgument  the key file; a share without a URL
 [[nodiscard]] std::unique_ptr<Remote> open_remote(const ServerArgs& args);
@@ -62,6 +66,7 @@ struct BlendArgs {
   int rank = 0;
 };
 void add_blend_options(CLI::App& cmd, BlendArgs& args);
+/// @throws Error InvalidArgument  a rank for an exact blend
 [[nodiscard]] BlendOptions blend_options(const BlendArgs& args);
 
 /// The file of the base model. @param wanted  the pool's or task's base; null: the default model

@@ -7,12 +7,9 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <chrono>
-#include <cstdlib>
 #include <iostream>
 #include <thread>
 
-#include "crayon/base/error.h"
-#include "crayon/base/files.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/cli/commands.h"
 #include "crayon/cli/common.h"
@@ -31,19 +28,6 @@ struct ServeArgs {
   std::string name;
 };
 
-std::string key_of(const ServeArgs& args) {
-  if (args.key_file.empty()) {
-    const char* key = std::getenv("CRAYON_KEY");
-    return key == nullptr ? "" : key;
-  }
-  std::string key = read_text(args.key_file, 4096);
-  key.erase(key.find_last_not_of(" \t\r\n") + 1);
-  if (!key.empty()) return key;
-  throw Error(
-      ErrorCode::InvalidArgument,
-      fmt::format("{}: the key file is empty; expected a key on one line", args.key_file.string()));
-}
-
 std::string model_name(const ServeArgs& args, const OpenTask& task, const Model& model) {
   if (!args.name.empty()) return args.name;
   return task.file.empty() ? model.base().name : "crayon:" + task.name;
@@ -55,7 +39,8 @@ void run_serve(const ServeArgs& args, std::ostream& out, std::ostream& notes) {
   ServeOptions options;
   options.host = args.host;
   options.port = args.port;
-  options.key = key_of(args);
+  options.key = read_key(args.key_file, "CRAYON_KEY");
+  check_access(options);  // before a large model is opened
   const std::shared_ptr<Model> model = open_base_model(args.model, wanted, args.common, notes);
   if (wanted != nullptr) {
     warn_base_fit(TaskOnDevice(*model, task).base_fit(), *wanted, model->base());
