@@ -8,7 +8,10 @@
 #include <exception>
 #include <filesystem>
 #include <ostream>
+#include <set>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "crayon/base/error.h"
@@ -33,7 +36,17 @@ CRAYON_LOG=debug says more on standard error, CRAYON_LOG=error less.
 Exit status: 0; 2 bad argument; 3 not found; 4 incompatible; 5 corrupt file; 6 unsupported;
 7 unavailable; 130 interrupted; 1 a bug in crayon.)";
 
-void add_commands(CLI::App& app) {
+/// The flags on a command line, without dashes and values.
+std::set<std::string> typed_flags(int argc, char** argv) {
+  std::set<std::string> typed;
+  for (const std::string_view word : std::span(argv, static_cast<std::size_t>(argc))) {
+    if (word == "--") break;
+    if (word.starts_with("--")) typed.emplace(word.substr(2, word.find('=') - 2));
+  }
+  return typed;
+}
+
+void add_commands(CLI::App& app, const std::set<std::string>& typed) {
   app.footer(kExamples);
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("crayon ") + CRAYON_VERSION);
@@ -46,7 +59,7 @@ void add_commands(CLI::App& app) {
   add_models_commands(app);
   add_train_command(app);
   add_serve_command(app);
-  add_settings(app);
+  add_settings(app, typed);
 }
 
 /// The subcommand that was being parsed.
@@ -90,16 +103,22 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
 }
 
 int parse_and_run(CLI::App& app, int argc, char** argv, std::ostream& out, std::ostream& notes) {
+  int status = 0;
   try {
     app.parse(argc, argv);
-    out.flush();
-    return 0;
   } catch (const CLI::Success& success) {  // --help and --version
-    return app.exit(success, out, notes);
+    status = app.exit(success, out, notes);
   } catch (const CLI::ParseError& error) {
     notes << "crayon: " << explain(app, error) << '\n';
     return info(ErrorCode::InvalidArgument).exit_status;
   }
+  out.flush();
+  if (!out) {
+    throw Error(ErrorCode::Unavailable,
+                "standard output cannot be written, so a part of the result is lost; is the disk "
+                "full?");
+  }
+  return status;
 }
 
 }  // namespace
@@ -110,7 +129,7 @@ int run_program(int argc, char** argv, std::ostream& out, std::ostream& notes) {
     CLI::App app(
         "Customise a small LLM on this device, and ask it; hard questions go to a larger one",
         "crayon");
-    add_commands(app);
+    add_commands(app, typed_flags(argc, argv));
     return parse_and_run(app, argc, argv, out, notes);
   } catch (const Error& error) {
     notes << "crayon: " << error.what() << '\n';
@@ -122,8 +141,8 @@ int run_program(int argc, char** argv, std::ostream& out, std::ostream& notes) {
     notes << "crayon: " << error.what() << "; check the path and its rights\n";
     return info(ErrorCode::Unavailable).exit_status;
   } catch (const std::bad_alloc&) {
-    notes << "crayon: out of memory\n";
-    return kOurBug;
+    notes << "crayon: out of memory; try a smaller model, --context-tokens or file\n";
+    return info(ErrorCode::Unavailable).exit_status;
   } catch (const std::exception& error) {
     notes << "crayon: this is a bug in crayon: " << error.what() << '\n';
     return kOurBug;

@@ -4,6 +4,7 @@
 #include <toml++/toml.h>
 
 #include <CLI/Config.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <functional>
 #include <sstream>
@@ -126,11 +127,20 @@ class TomlSettings : public CLI::Config {
         for (const std::string& name : option->get_lnames()) {
           const toml::node* node = own != nullptr ? own->get(name) : nullptr;
           if (node == nullptr) node = top.get(name);
-          if (node != nullptr && !in_environment(*option)) found.push_back(item(here, name, *node));
+          if (node == nullptr || in_environment(*option) || overruled(*option)) continue;
+          found.push_back(item(here, name, *node));
         }
       }
       collect(*cmd, top, here, found);
     }
+  }
+
+  /// Does the command line or the environment, which are stronger, hold what excludes it?
+  static bool overruled(const CLI::Option& option) {
+    const auto excludes = option.get_excludes();
+    return std::ranges::any_of(excludes, [](const CLI::Option* other) {
+      return other->count() > 0 || in_environment(*other);
+    });
   }
 
   static bool in_environment(const CLI::Option& option) {
@@ -188,13 +198,19 @@ std::filesystem::path default_settings_file() {
   return base.empty() ? std::filesystem::path("crayon.toml") : base / "crayon" / "crayon.toml";
 }
 
-void add_settings(CLI::App& app) {
+void add_settings(CLI::App& app, const std::set<std::string>& typed) {
   app.set_config("--settings", default_settings_file().string(),
                  "File with defaults for flags: crayon.toml");
   app.config_formatter(std::make_shared<TomlSettings>(app));
-  visit(app, [](CLI::App& cmd) {
+  const auto is_typed = [&](const CLI::Option* option) {
+    return std::ranges::any_of(option->get_lnames(),
+                               [&](const std::string& name) { return typed.contains(name); });
+  };
+  visit(app, [&](CLI::App& cmd) {
     for (CLI::Option* option : cmd.get_options()) {
       if (option->get_lnames().empty() || option->get_lnames().front() == "help") continue;
+      const auto excludes = option->get_excludes();
+      if (std::ranges::any_of(excludes, is_typed)) continue;
       option->envname(environment_name(option->get_lnames().front()));
     }
   });

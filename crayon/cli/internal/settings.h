@@ -5,6 +5,7 @@
 
 #include <CLI/App.hpp>
 #include <filesystem>
+#include <set>
 #include <string>
 
 namespace crayon {
@@ -14,7 +15,9 @@ namespace crayon {
 [[nodiscard]] std::filesystem::path default_settings_file();
 
 /// Lets `app` read such a file, and each flag of each subcommand its environment variable.
-/// Call after all subcommands are added.
-void add_settings(CLI::App& app);
+/// Call after all subcommands are added. A default that a flag of the command line excludes is left
+/// out; two that exclude each other are an error.
+/// @param typed  long names of the flags on the command line
+void add_settings(CLI::App& app, const std::set<std::string>& typed);
 
 }  // namespace crayon
