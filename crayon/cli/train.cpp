@@ -10,8 +10,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "crayon/base/error.h"
+#include "crayon/base/log.h"
 #include "crayon/cli/commands.h"
 
 namespace crayon {
@@ -20,6 +24,18 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kTrainer = "crayon-trainer";
+
+/// The flags of crayon-trainer, which are ours too, so that defaults reach them.
+struct TrainArgs {
+  fs::path config;
+  bool resume = false;
+  bool restart = false;
+  bool export_only = false;
+  double slice_minutes = 0;
+  int threads = 0;
+  int gpu_layers = 0;
+  bool json = false;
+};
 
 bool runnable(const fs::path& file) {
   return fs::is_regular_file(file) && access(file.c_str(), X_OK) == 0;
@@ -42,8 +58,24 @@ fs::path find_trainer() {
   return {};
 }
 
+/// The trainer's command line: flags, environment and crayon.toml, resolved.
+std::vector<std::string> command_line(const TrainArgs& args) {
+  std::vector<std::string> words = {"--config=" + args.config.string()};
+  if (args.resume) words.emplace_back("--resume");
+  if (args.restart) words.emplace_back("--restart");
+  if (args.export_only) words.emplace_back("--export");
+  if (args.slice_minutes > 0)
+    words.push_back(fmt::format("--slice-minutes={}", args.slice_minutes));
+  if (args.threads > 0) words.push_back(fmt::format("--threads={}", args.threads));
+  if (args.json) words.emplace_back("--json");
+  return words;
+}
+
 /// Becomes the trainer, so that signals and exit status are its own.
-[[noreturn]] void run_train(const std::vector<std::string>& args) {
+[[noreturn]] void run_train(const TrainArgs& args) {
+  if (args.gpu_layers > 0) {
+    log_warning("--gpu-layers is not used: [train] device of the config says where to train");
+  }
   const fs::path trainer = find_trainer();
   if (trainer.empty()) {
     throw Error(ErrorCode::Unsupported,
@@ -54,7 +86,7 @@ fs::path find_trainer() {
   std::vector<char*> argv;
   std::string program = trainer.string();
   argv.push_back(program.data());
-  std::vector<std::string> owned = args;
+  std::vector<std::string> owned = command_line(args);
   for (std::string& arg : owned) argv.push_back(arg.data());
   argv.push_back(nullptr);
   execv(program.c_str(), argv.data());
@@ -65,10 +97,24 @@ fs::path find_trainer() {
 }  // namespace
 
 void add_train_command(CLI::App& app) {
-  CLI::App* cmd = app.add_subcommand("train", "Train a pool (crayon-trainer; see its --help)");
-  cmd->set_help_flag();  // the trainer's own help says more
-  cmd->prefix_command();
-  cmd->callback([cmd] { run_train(cmd->remaining()); });
+  auto args = std::make_shared<TrainArgs>();  // shared with the callback, which outlives us
+  CLI::App* cmd = app.add_subcommand("train", "Train a pool, by the program crayon-trainer");
+  cmd->add_option("--config", args->config, "TOML file that says what to train")->required();
+  CLI::Option* resume = cmd->add_flag("--resume", args->resume, "Go on from the newest checkpoint");
+  CLI::Option* restart =
+      cmd->add_flag("--restart", args->restart, "Throw checkpoints away and begin anew")
+          ->excludes(resume);
+  cmd->add_flag("--export", args->export_only, "Write the pool from the newest checkpoint")
+      ->excludes(restart);
+  cmd->add_option("--slice-minutes", args->slice_minutes,
+                  "Stop with a checkpoint after so many minutes; 0: as the config says")
+      ->check(CLI::NonNegativeNumber);
+  cmd->add_option("--threads", args->threads, "Threads; 0: as the config says")
+      ->check(CLI::Range(0, 4096));
+  cmd->add_option("--gpu-layers", args->gpu_layers, "Not used: [train] device of the config says")
+      ->check(CLI::Range(0, 10000));
+  cmd->add_flag("--json", args->json, "Print one JSON object instead of text");
+  cmd->callback([args] { run_train(*args); });
 }
 
 }  // namespace crayon
