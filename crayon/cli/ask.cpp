@@ -29,7 +29,8 @@ struct AskArgs {
   std::string context;
   std::vector<std::string> choices;
   std::filesystem::path questions;
-  int max_tokens = 256;
+  bool local_only = false;
+  int max_tokens = kAnswerTokens;
 };
 
 RouterOptions router_options(const AskArgs& args) {
@@ -91,33 +92,78 @@ void ask_one(const AskArgs& args, Answerer& answerer, std::ostream& out, std::os
   }
 }
 
-/// A JSON line for each line, as soon as it is there, so that programs can talk to it.
+/// A JSON line for each question, as soon as it is there, so that programs can talk to it.
+class AnswerLines {
+ public:
+  AnswerLines(Answerer& answerer, std::ostream& out) : answerer_(answerer), out_(out) {}
+
+  /// A question that cannot be asked (too long, say) costs its own answer and no other.
+  void answer(const Example& question) {
+    throw_if_interrupted();
+    ++asked_;
+    std::string line;
+    try {
+      line = answer_json(answerer_.answer(question), question.id);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::InvalidArgument) throw;
+      ++failed_;
+      line = unanswered_json(question.id, error.what());
+    }
+    out_ << line << '\n' << std::flush;
+  }
+  void finish() const {
+    if (failed_ == 0) return;
+    log_warning(
+        fmt::format("{} of {} questions have an error in place of an answer", failed_, asked_));
+  }
+
+ private:
+  Answerer& answerer_;
+  std::ostream& out_;
+  std::size_t asked_ = 0;
+  std::size_t failed_ = 0;
+};
+
 void ask_lines(std::istream& in, const std::string& name, Answerer& answerer, std::ostream& out) {
+  AnswerLines lines(answerer, out);
   std::string line;
   for (std::size_t n = 1; std::getline(in, line); ++n) {
-    throw_if_interrupted();
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const Example question = parse_example(line, fmt::format("{}:{}", name, n));
-    out << answer_json(answerer.answer(question), question.id) << '\n' << std::flush;
+    lines.answer(parse_example(line, fmt::format("{}:{}", name, n)));
   }
+  throw_if_interrupted();  // Ctrl-C while waiting for a line ends the input too
+  lines.finish();
 }
 
 void ask_file(const AskArgs& args, Answerer& answerer, std::ostream& out, std::ostream& notes) {
   const auto questions = read_examples(args.questions);
   StepReporter progress(notes, !args.common.quiet && isatty(STDOUT_FILENO) == 0, "questions");
+  AnswerLines lines(answerer, out);
   for (std::size_t i = 0; i < questions.size(); ++i) {
-    throw_if_interrupted();
-    out << answer_json(answerer.answer(questions[i]), questions[i].id) << '\n' << std::flush;
+    lines.answer(questions[i]);
     progress({"ask", i + 1, questions.size()});
   }
+  progress.finish();
+  lines.finish();
+}
+
+/// What a stream of questions cannot use.
+void check_stream(const AskArgs& args) {
+  if (args.choices.empty() && args.context.empty()) return;
+  throw Error(ErrorCode::InvalidArgument,
+              fmt::format("{} goes with one question, found - for JSONL on standard input, where "
+                          "each line has its own; leave it out",
+                          args.choices.empty() ? "--context" : "--choice"));
 }
 
 void run_ask(const AskArgs& args, std::ostream& out, std::ostream& notes) {
   const bool stream = args.question == "-";
+  if (stream) check_stream(args);
   if (!stream && args.questions.empty()) (void)example_of(args);
-  AnswererOptions options{.router = router_options(args), .max_tokens = args.max_tokens};
+  const AnswererOptions options{
+      .router = router_options(args), .local_only = args.local_only, .max_tokens = args.max_tokens};
   const OpenTask task = open_task(args.task);
-  const auto remote = open_remote(args.server);
+  const auto remote = args.local_only ? nullptr : open_remote(args.server);
   const BaseModel* wanted = task.info ? &task.info->base : nullptr;
   const auto model = open_base_model(args.model, wanted, args.common, notes);
   const auto engine = model->open_engine(engine_options(args.model, args.common));
@@ -138,16 +184,23 @@ void add_ask_command(CLI::App& app) {
   auto args = std::make_shared<AskArgs>();  // shared with the callback, which outlives us
   CLI::App* cmd = app.add_subcommand("ask", "Ask a question; hard ones may go to a larger LLM");
   cmd->add_option("--task", args->task, "Name of a task, any LoRA GGUF, or base")->required();
+  CLI::Option* questions = cmd->add_option("--questions", args->questions,
+                                           "JSONL file of questions; a JSON line for each");
   cmd->add_option("--choice", args->choices, "A possible answer; once for each")
-      ->allow_extra_args(false);  // the question may stand behind it
-  cmd->add_option("--context", args->context, "Passage that the question is about");
-  cmd->add_option("--questions", args->questions, "JSONL file of questions; a JSON line for each");
+      ->allow_extra_args(false)  // the question may stand behind it
+      ->excludes(questions);
+  cmd->add_option("--context", args->context, "Passage that the question is about")
+      ->excludes(questions);
   cmd->add_option("--max-tokens", args->max_tokens, "Longest free answer")
       ->check(CLI::Range(1, 1 << 20));
-  cmd->add_option("--side", args->side, "device or server: who answers, whatever the confidence")
-      ->check(CLI::IsMember({"device", "server"}));
-  cmd->add_option("question", args->question, "The question, or - for JSONL on standard input");
+  cmd->add_option("question", args->question, "The question, or - for JSONL on standard input")
+      ->excludes(questions);
   add_server_options(*cmd, args->server);
+  cmd->add_option("--side", args->side, "device or server: who answers, whatever the confidence")
+      ->check(CLI::IsMember({"device", "server"}))
+      ->excludes(cmd->get_option("--server-share"));
+  cmd->add_flag("--local-only", args->local_only,
+                "Let nothing leave this machine, whatever other flags and settings say");
   add_model_options(*cmd, args->model);
   add_common_options(*cmd, args->common);
   add_json_option(*cmd, args->common);

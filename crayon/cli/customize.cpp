@@ -30,6 +30,7 @@ struct CustomizeArgs {
   std::filesystem::path out;
   bool refine = false;
   bool no_compare = false;
+  bool local_only = false;
   std::vector<float> weights;
 };
 
@@ -56,6 +57,8 @@ CustomizeOptions options_of(const CustomizeArgs& args) {
           .refine = args.refine,
           .weights = args.weights,
           .leave_one_out = !args.no_compare,
+          .local_only = args.local_only,
+          .context_tokens = args.model.context_tokens,
           .type = TensorType::F16};
 }
 
@@ -109,7 +112,10 @@ void add_customize_command(CLI::App& app) {
       ->delimiter(',')
       ->excludes(refine);
   cmd->add_flag("--no-compare", args->no_compare,
-                "Keep the blend without leave-one-out, though there are labels");
+                "Keep the blend without leave-one-out, though there are labels")
+      ->excludes(refine);
+  cmd->add_flag("--local-only", args->local_only,
+                "Mark the task: `ask` and `eval` never send a question of it to a server");
   add_model_options(*cmd, args->model);
   add_common_options(*cmd, args->common);
   add_json_option(*cmd, args->common);

@@ -27,15 +27,22 @@ struct PoolArgs {
 void run_list(const PoolArgs& args, std::ostream& out) {
   auto roots = args.roots;
   if (roots.empty()) roots = {"pools", data_folder() / "pools"};
+  std::vector<std::string> objects;
   for (const auto& folder : find_pools(roots)) {
-    const Pool pool = Pool::open(folder);
-    if (args.common.json) {
-      out << pool_json(pool) << '\n';
-    } else {
-      out << fmt::format("{}  {} adapters for {}  {}\n", pool.manifest().id, pool.size(),
-                         pool.manifest().base.name, folder.string());
+    try {
+      const Pool pool = Pool::open(folder);
+      objects.push_back(args.common.json
+                            ? pool_json(pool)
+                            : fmt::format("{}  {} adapters for {}  {}\n", pool.manifest().id,
+                                          pool.size(), pool.manifest().base.name, folder.string()));
+    } catch (const Error& error) {  // one bad pool hides no other
+      objects.push_back(args.common.json ? unreadable_json(folder, error.what())
+                                         : fmt::format("{}  cannot be read: {}\n", folder.string(),
+                                                       error.what()));
     }
   }
+  out << (args.common.json ? list_json("pools", objects) + "\n"
+                           : fmt::format("{}", fmt::join(objects, "")));
 }
 
 void run_show(const PoolArgs& args, std::ostream& out) {

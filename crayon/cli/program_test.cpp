@@ -5,9 +5,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "crayon/base/files.h"
 #include "crayon/cli/internal/program_world_test.h"
@@ -59,6 +61,7 @@ TEST_F(Program, CustomizePrintsTheKeysThatScriptsRelyOn) {
   }
   EXPECT_EQ(got["task"], "keys");
   EXPECT_EQ(got["n_examples"], 8);
+  EXPECT_EQ(got["scope_examples_needed"], 20);
   EXPECT_EQ(got["weights"].size(), 3u);
   EXPECT_EQ(got["leave_one_out"]["n"], 8);
   EXPECT_TRUE(read_task(got["file"].get<std::string>()).info);
@@ -67,7 +70,8 @@ TEST_F(Program, CustomizePrintsTheKeysThatScriptsRelyOn) {
 TEST_F(Program, CustomizeTellsPeopleWeightsTimesAndWhatToDoNext) {
   const ProgramRun done = run(kCustomize + " -o people.gguf");
   EXPECT_EQ(done.status, 0) << done.notes;
-  for (const char* text : {"a0 ", "a2 ", "█", "seconds  load", "kept ", "crayon eval --task"}) {
+  for (const char* text : {"a0 ", "a2 ", "█", "seconds  load", "kept ", "crayon eval --task",
+                           "scope    none with 8 examples; from 20 on"}) {
     EXPECT_THAT(done.out, HasSubstr(text));
   }
   EXPECT_THAT(done.out + done.notes, Not(HasSubstr("secret")));
@@ -89,6 +93,17 @@ TEST_F(Program, CustomizeTakesModesWeightsRefineAndStandardInput) {
             2);
 }
 
+/// id, answer and scores of each line: what does not depend on the clock.
+std::vector<Json> answers_in(const std::string& lines) {
+  std::vector<Json> found;
+  std::istringstream in(lines);
+  for (std::string line; std::getline(in, line);) {
+    const Json json = Json::parse(line);
+    found.push_back({json.at("id"), json.at("answer"), json.at("scores")});
+  }
+  return found;
+}
+
 TEST_F(Program, AskAnswersOneQuestionAStreamAndAFile) {
   ASSERT_EQ(run(kCustomize + " -o ask.gguf").status, 0);
   const std::string ask = "ask --model model.gguf --task ask.gguf ";
@@ -99,9 +114,10 @@ TEST_F(Program, AskAnswersOneQuestionAStreamAndAFile) {
   EXPECT_TRUE(one["tokens"].contains("prompt"));
   EXPECT_TRUE(one["tokens"].contains("completion"));
   EXPECT_EQ(one["side"], "device");
+  EXPECT_EQ(one["scope_examples_needed"], 20);
   const ProgramRun stream = run(ask + "-", read_text(world_->path("examples.jsonl")));
   EXPECT_EQ(std::ranges::count(stream.out, '\n'), 8) << stream.notes;
-  EXPECT_EQ(run(ask + "-q --questions examples.jsonl").out.substr(0, 12), stream.out.substr(0, 12));
+  EXPECT_EQ(answers_in(run(ask + "-q --questions examples.jsonl").out), answers_in(stream.out));
   const Json free = json("ask --model model.gguf --task base --max-tokens 3 hello");
   EXPECT_LE(free["tokens"]["completion"], 3);
 }
@@ -114,6 +130,48 @@ TEST_F(Program, AskStreamStopsAtABadLineAndNamesItAfterAnsweringTheOthers) {
   EXPECT_EQ(done.status, 2);
   EXPECT_EQ(std::ranges::count(done.out, '\n'), 1);
   EXPECT_THAT(done.notes, HasSubstr("standard input:2"));
+}
+
+TEST_F(Program, AQuestionThatDoesNotFitCostsItsOwnAnswerOnly) {
+  const std::string good = R"({"id":"good","question":"a","choices":["x","y"]})"
+                           "\n";
+  const std::string lines = R"({"id":"long","question":"secret )" + std::string(2000, 'x') +
+                            R"(","choices":["x","y"]})"
+                            "\n" +
+                            good;
+  world_->write("long.jsonl", lines);
+  const std::string ask = "ask -q --model model.gguf --task base --context-tokens 64 ";
+  for (const ProgramRun& done : {run(ask + "-", lines), run(ask + "--questions long.jsonl")}) {
+    EXPECT_EQ(done.status, 0) << done.notes;
+    const auto end = done.out.find('\n');
+    const Json failed = Json::parse(done.out.substr(0, end));
+    EXPECT_EQ(failed["id"], "long");
+    EXPECT_THAT(failed["error"], HasSubstr("64"));
+    EXPECT_EQ(Json::parse(done.out.substr(end))["id"], "good");
+    EXPECT_THAT(done.notes, HasSubstr("1 of 2 questions"));
+  }
+  const ProgramRun made =
+      run("customize --model model.gguf --pool pool -o new.gguf --context-tokens 64 "
+          "--examples long.jsonl");
+  EXPECT_EQ(made.status, 2);
+  EXPECT_THAT(made.notes, HasSubstr("example 'long'"));
+}
+
+TEST_F(Program, CtrlCWhileAskWaitsForALineIsNoSuccess) {
+  ASSERT_EQ(mkfifo(world_->path("pipe").c_str(), 0600), 0);
+  const ProgramRun done =
+      run("ask --model model.gguf --task base -", {},
+          "sh -c 'exec 3<>pipe; exec timeout --preserve-status -s INT 3 \"$@\" <&3' sh");
+  EXPECT_EQ(done.status, 130) << done.notes;
+  std::filesystem::remove(world_->path("pipe"));
+}
+
+TEST_F(Program, OutputThatCannotBeWrittenIsNoSuccess) {
+  for (const char* args : {"models list", "--help"}) {
+    const ProgramRun done = run(args, {}, "sh -c 'exec \"$@\" >/dev/full' sh");
+    EXPECT_EQ(done.status, 7) << args;
+    EXPECT_THAT(done.notes, HasSubstr("standard output cannot be written")) << args;
+  }
 }
 
 TEST_F(Program, AskSaysThatTheServerIsDownAndStillAnswers) {
@@ -165,6 +223,35 @@ TEST_F(Program, TasksArePutAwayShownStrippedAndDeleted) {
   EXPECT_EQ(run("task add bare.gguf --name bare2").status, 0);
   EXPECT_EQ(run("task delete kept").status, 0);
   EXPECT_EQ(run("task show kept").status, 3);
+}
+
+TEST_F(Program, ListsAreOneObjectAndOneBadFileHidesNoOther) {
+  EXPECT_EQ(json("task list", {}, "CRAYON_HOME=" + world_->path("nowhere").string()),
+            Json::parse(R"({"tasks":[]})"));
+  EXPECT_EQ(json("pool list run"), Json::parse(R"({"pools":[]})"));
+  ASSERT_EQ(run(kCustomize + " --name zzz").status, 0);
+  world_->write("home/tasks/broken.gguf", "nothing");
+  world_->write("home/tasks/no task.gguf", "nothing");
+  const ProgramRun tasks = run("task list");
+  EXPECT_EQ(tasks.status, 0);
+  EXPECT_THAT(tasks.out, HasSubstr("broken  cannot be read: "));
+  EXPECT_THAT(tasks.out, HasSubstr("\nzzz  8 examples"));
+  EXPECT_THAT(tasks.out, Not(HasSubstr("no task")));
+  const Json objects = json("task list")["tasks"];
+  EXPECT_EQ(std::ranges::count_if(objects, [](const Json& one) { return one.contains("error"); }),
+            1);
+  EXPECT_EQ(objects.back()["task"], "zzz");
+  std::filesystem::create_directories(world_->path("many/a"));
+  world_->write("many/a/pool.json", "{");
+  std::filesystem::copy(world_->path("pool"), world_->path("many/b"),
+                        std::filesystem::copy_options::recursive);
+  const ProgramRun pools = run("pool list many");
+  EXPECT_EQ(pools.status, 0);
+  EXPECT_THAT(pools.out, HasSubstr("many/a  cannot be read: "));
+  EXPECT_THAT(pools.out, HasSubstr("\ntiny-"));
+  EXPECT_EQ(json("pool list many")["pools"].size(), 2u);
+  std::filesystem::remove(world_->path("home/tasks/broken.gguf"));
+  std::filesystem::remove(world_->path("home/tasks/no task.gguf"));
 }
 
 TEST_F(Program, PoolsAreListedShownAndVerified) {
@@ -247,6 +334,72 @@ TEST_F(Program, CustomizeSendsNothingWhereverAServerOrProxyIsNamed) {
   std::filesystem::remove(world_->path("crayon.toml"));
 }
 
+TEST_F(Program, ALocalOnlyTaskOrCallReachesNoServer) {
+  const Listener listener;
+  const std::string server =
+      " --model model.gguf --server-model m --server-timeout 1 --server-url " + listener.url();
+  EXPECT_EQ(json(kCustomize + " --name local --local-only")["local_only"], true);
+  EXPECT_THAT(run("task show local").out, HasSubstr("local only"));
+  const std::string ask = "ask --side server --choice a --choice b q" + server;
+  EXPECT_EQ(json(ask + " --task local")["reason"], "local only");
+  EXPECT_EQ(json(ask + " --task base --local-only")["reason"], "local only");
+  const ProgramRun eval = run("eval -q --task local --data examples.jsonl" + server);
+  EXPECT_EQ(eval.status, 2);
+  EXPECT_THAT(eval.notes, HasSubstr("'local' is local only"));
+  EXPECT_FALSE(listener.was_called());
+}
+
+TEST_F(Program, CustomizeSaysWhatItCutAndWhyItDidNotCompare) {
+  const std::string passage(600, 'x');
+  world_->write("passage.jsonl", R"({"question":"a","context":")" + passage +
+                                     R"(","choices":["x","y"],"answer":0})"
+                                     "\n" +
+                                     R"({"question":"b","choices":["x","y"]})"
+                                     "\n");
+  const std::string made = "customize --model model.gguf --pool pool -o cut.gguf ";
+  const std::string cut = made + "--context-tokens 128 --examples passage.jsonl";
+  EXPECT_EQ(json(cut)["cut_examples"], 1);
+  EXPECT_THAT(run(cut).out, HasSubstr("1 passage to fit the context"));
+  EXPECT_THAT(run(cut).out, HasSubstr("one labelled question only"));
+  EXPECT_THAT(run(made + "--examples examples.jsonl --no-compare").out,
+              HasSubstr("not compared, as --no-compare asks"));
+}
+
+TEST_F(Program, AFlagIsStrongerThanADefaultThatItExcludes) {
+  const std::string ask = "ask --model model.gguf --task base --side device hi";
+  const std::string server = " --server-url http://127.0.0.1:9";
+  EXPECT_EQ(run(ask + server, {}, "CRAYON_SERVER_SHARE=0.5").status, 0);
+  world_->write("crayon.toml", "server-share = 0.5\n");
+  EXPECT_EQ(run(ask + server).status, 0);
+  std::filesystem::remove(world_->path("crayon.toml"));
+  EXPECT_EQ(run(ask + server + " --server-share 0.5").status, 2);
+}
+
+TEST_F(Program, AKeyOfBlanksIsNone) {
+  world_->write("blank.key", " \n");
+  const std::string serve = "serve --model model.gguf --port 0 --host 0.0.0.0";
+  EXPECT_EQ(run(serve, {}, "CRAYON_KEY=' '").status, 2);
+  EXPECT_THAT(run(serve + " --key-file blank.key").notes, HasSubstr("the key file is empty"));
+}
+
+/// The program beside a trainer that prints its arguments.
+TEST_F(Program, TrainHandsFlagsEnvironmentAndSettingsToTheTrainer) {
+  std::filesystem::create_directories(world_->path("bin"));
+  std::filesystem::copy_file(std::getenv("CRAYON_BIN"), world_->path("bin/crayon"));
+  world_->write("bin/crayon-trainer", "#!/bin/sh\nprintf '%s ' \"$@\"\n");
+  std::filesystem::permissions(world_->path("bin/crayon-trainer"),
+                               std::filesystem::perms::owner_all);
+  const std::string copied = " sh -c 'shift; exec bin/crayon \"$@\"' sh";
+  world_->write("crayon.toml", "gpu-layers = 0\n[train]\nthreads = 2\nslice-minutes = 1.5\n");
+  EXPECT_EQ(run("task list").status, 0);
+  ProgramRun done = run("train --json", {}, "CRAYON_THREADS= CRAYON_CONFIG=c.toml" + copied);
+  EXPECT_EQ(done.out, "--config=c.toml --slice-minutes=1.5 --threads=2 --json ") << done.notes;
+  done = run("train --config d.toml --restart --gpu-layers 3", {}, copied);
+  EXPECT_EQ(done.out, "--config=d.toml --restart --slice-minutes=1.5 --threads=1 ");
+  EXPECT_THAT(done.notes, HasSubstr("--gpu-layers is not used"));
+  std::filesystem::remove(world_->path("crayon.toml"));
+}
+
 struct BadCall {
   std::string args;
   int status;
@@ -268,7 +421,7 @@ const BadCall kBadCalls[] = {
     {"blend --pool pool --weights 1,0,0 --mode exat -o new.gguf", 2, "--mode"},
     {"blend --pool pool --weights 1,0,0 --dtype q4 -o new.gguf", 2, "--dtype"},
     {"blend --pool pool --weights 1,0,0 -o folder", 2, "is a folder"},
-    {"blend --pool pool --weights 1,0,0 -o none/new.gguf", 2, "folder none is not there"},
+    {"blend --pool pool --weights 1,0,0 -o none/new.gguf", 2, "folder none does not exist"},
     {"blend --pool folder --weights 1,0,0 -o new.gguf", 3, "pool.json"},
     {"blend --pool nowhere --weights 1,0,0 -o new.gguf", 3, "nowhere"},
     {kCustomizeNew + "none.jsonl", 3, "none.jsonl"},
@@ -277,6 +430,8 @@ const BadCall kBadCalls[] = {
     {kCustomizeNew + "bad.jsonl", 2, "bad.jsonl:1"},
     {kCustomizeNew + "examples.jsonl --weights 1,0", 2, "3 base adapters"},
     {kCustomizeNew + "examples.jsonl --weights 1,0,0 --refine", 2, "--refine"},
+    {kCustomizeNew + "examples.jsonl --mode exact --rank 2", 2, "--rank 2 goes with"},
+    {kCustomizeNew + "examples.jsonl --refine --no-compare", 2, "--refine"},
     {kCustomizeNew + "examples.jsonl --name ../x", 2, "task name"},
     {kCustomizeNew + "examples.jsonl --threads -1", 2, "--threads"},
     {kCustomizeNew + "examples.jsonl --limit x", 2, "--limit"},
@@ -289,6 +444,14 @@ const BadCall kBadCalls[] = {
     {"ask --model model.gguf --task notes.txt hi", 5, "notes.txt"},
     {"ask --model model.gguf --task model.gguf hi", 5, "model.gguf"},
     {"ask --model model.gguf --task base", 2, "no question"},
+    {"ask --model model.gguf --task base --questions q.jsonl hi", 2,
+     "--questions excludes question"},
+    {"ask --model model.gguf --task base --questions q.jsonl -", 2,
+     "--questions excludes question"},
+    {"ask --model model.gguf --task base --questions q.jsonl --choice a", 2, "excludes"},
+    {"ask --model model.gguf --task base --context a -", 2, "--context goes with one question"},
+    {"ask --model model.gguf --task base --choice a --choice b -- -", 2, "--choice goes with"},
+    {"ask --model model.gguf --task base --side device --server-share 0.5 hi", 2, "excludes"},
     {"ask --model model.gguf --task base --choice one hi", 2, "at least 2"},
     {"ask --model model.gguf --task base --side server hi", 2, "--server-url"},
     {"ask --model model.gguf --task base --server-share 0.5 hi", 2, "--server-url"},
@@ -298,7 +461,8 @@ const BadCall kBadCalls[] = {
     {"ask --model model.gguf --task base --server-url http://x --server-key-file none hi", 3,
      "none"},
     {"eval --model model.gguf --task base --data none.jsonl", 3, "none.jsonl"},
-    {"eval --model model.gguf --task base --data examples.jsonl --details none/d", 2, "not there"},
+    {"eval --model model.gguf --task base --data examples.jsonl --details none/d", 2,
+     "does not exist"},
     {"task show nope", 3, "no task 'nope'"},
     {"task delete nope", 3, "no task 'nope'"},
     {"task strip old.gguf -o new.gguf", 5, "old.gguf"},
@@ -306,7 +470,7 @@ const BadCall kBadCalls[] = {
     {"pool show folder", 3, "pool.json"},
     {"models path nope", 3, "nope"},
     {"models path smollm2", 3, "smollm2-135m-instruct"},
-    {"serve --model model.gguf --host 0.0.0.0 --port 0", 2, "key"},
+    {"serve --model none.gguf --host 0.0.0.0 --port 0", 2, "key"},
     {"serve --model model.gguf --port 99999", 2, "--port"},
     {"--settings none.toml task list", 2, "none.toml"},
 };

@@ -31,6 +31,8 @@ struct CustomizeResult {
 
 /// @param id  of a question read from a file; "" leaves it out
 [[nodiscard]] std::string answer_json(const Answer& answer, const std::string& id = {});
+/// In place of it, for a question that cannot be asked.
+[[nodiscard]] std::string unanswered_json(const std::string& id, const std::string& error);
 /// Side, reason, confidence and time, on one line: stands beside the answer.
 [[nodiscard]] std::string answer_note(const Answer& answer);
 
@@ -55,6 +57,12 @@ struct BlendResult {
 [[nodiscard]] std::string pool_checks_json(std::span<const PoolCheck> checks);
 
 [[nodiscard]] std::string task_text(const std::filesystem::path& file, const Task& task);
+/// One object {"tasks": [...]} of the objects that are given.
+[[nodiscard]] std::string list_json(const std::string& key, std::span<const std::string> objects);
+/// What stands in a list for something that cannot be read.
+[[nodiscard]] std::string unreadable_json(const std::filesystem::path& file,
+                                          const std::string& error);
+
 [[nodiscard]] std::string task_json(const std::filesystem::path& file, const Task& task);
 
 [[nodiscard]] std::string models_json(std::span<const ModelEntry> models);

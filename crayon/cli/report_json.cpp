@@ -1,6 +1,9 @@
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 #include "crayon/cli/report.h"
+#include "crayon/gate/scope.h"
 
 namespace crayon {
 namespace {
@@ -54,6 +57,8 @@ std::string customize_json(const CustomizeResult& result) {
             {"file", result.file.string()},
             {"pool", info.pool_id},
             {"n_examples", report.n_examples},
+            {"cut_examples", report.cut_examples},
+            {"local_only", info.policy.local_only},
             {"weights", report.weights},
             {"gate_weights", report.gate.weights},
             {"adapters", result.adapter_names},
@@ -61,6 +66,8 @@ std::string customize_json(const CustomizeResult& result) {
             {"mode", info.mode},
             {"rank", info.rank},
             {"relative_error", report.relative_error}};
+  const std::size_t needed = scope_examples_needed(RouterOptions{}.least_scope);
+  if (report.n_examples < needed) json["scope_examples_needed"] = needed;
   json["seconds"] = {{"load", result.load_seconds},   {"embed", report.seconds.embed},
                      {"gate", report.seconds.gate},   {"blend", report.seconds.blend},
                      {"score", report.seconds.score}, {"refine", report.seconds.refine},
@@ -79,6 +86,9 @@ std::string answer_json(const Answer& answer, const std::string& id) {
   json["reason"] = answer.reason;
   json["confidence"] = answer.confidence;
   json["scope"] = or_null(answer.scope);
+  if (answer.scope_examples_needed > 0) {
+    json["scope_examples_needed"] = answer.scope_examples_needed;
+  }
   json["seconds"] = answer.seconds;
   json["tokens"] = {{"prompt", answer.prompt_tokens}, {"completion", answer.completion_tokens}};
   if (!answer.scores.empty()) json["scores"] = answer.scores;
@@ -86,6 +96,10 @@ std::string answer_json(const Answer& answer, const std::string& id) {
   if (answer.unparsed) json["unparsed"] = true;
   if (!answer.server_error.empty()) json["server_error"] = answer.server_error;
   return dump(json);
+}
+
+std::string unanswered_json(const std::string& id, const std::string& error) {
+  return dump({{"id", id}, {"error", error}});
 }
 
 std::string evaluation_json(const Evaluation& evaluation) {
@@ -183,6 +197,14 @@ std::string task_json(const std::filesystem::path& file, const Task& task) {
                          {"approximate", info.calibration.approximate}};
   json["local_only"] = info.policy.local_only;
   return dump(json);
+}
+
+std::string list_json(const std::string& key, std::span<const std::string> objects) {
+  return fmt::format(R"({{"{}":[{}]}})", key, fmt::join(objects, ","));
+}
+
+std::string unreadable_json(const std::filesystem::path& file, const std::string& error) {
+  return dump({{"file", file.string()}, {"error", error}});
 }
 
 std::string models_json(std::span<const ModelEntry> models) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "crayon/cli/report.h"
+#include "crayon/gate/scope.h"
 
 namespace crayon {
 namespace {
@@ -39,9 +40,16 @@ std::string weights_text(const CustomizeResult& result) {
   return text;
 }
 
+std::string why_not_compared(std::size_t n_labelled) {
+  if (n_labelled > 1) return "not compared, as --no-compare asks";
+  return n_labelled == 1 ? "one labelled question only; comparing needs 2"
+                         : "no labels to compare by";
+}
+
 std::string kept_text(const CustomizeReport& report) {
-  if (!report.leave_one_out)
-    return fmt::format("kept     {} (no labels to compare by)\n", report.kept);
+  if (!report.leave_one_out) {
+    return fmt::format("kept     {} ({})\n", report.kept, why_not_compared(report.n_labelled));
+  }
   const LeaveOneOut& loo = *report.leave_one_out;
   std::string text = fmt::format(
       "kept     {}: accuracy {:.3f}, base alone {:.3f} ({:+.3f}; leave-one-out on {} "
@@ -100,6 +108,17 @@ std::string customize_text(const CustomizeResult& result) {
   text += weights_text(result);
   text += fmt::format("blend    {}, rank {}, relative error {:.2e}\n", info.mode, info.rank,
                       report.relative_error);
+  if (report.cut_examples > 0) {
+    text += fmt::format("cut      {} passage{} to fit the context; see --context-tokens\n",
+                        report.cut_examples, report.cut_examples == 1 ? "" : "s");
+  }
+  const std::size_t needed = scope_examples_needed(RouterOptions{}.least_scope);
+  if (report.n_examples < needed) {
+    text += fmt::format(
+        "scope    none with {} example{}; from {} on, questions of other tasks are "
+        "told apart\n",
+        report.n_examples, report.n_examples == 1 ? "" : "s", needed);
+  }
   text += kept_text(report);
   text += seconds_text(result);
   text += fmt::format("wrote    {} ({})\n", result.file.string(), megabytes(report.file.size()));
@@ -116,6 +135,10 @@ std::string answer_note(const Answer& answer) {
   std::string text = fmt::format("{}: {}; confidence {:.2f}", to_string(answer.side), answer.reason,
                                  answer.confidence);
   if (answer.scope) text += fmt::format(", scope {:.2f}", *answer.scope);
+  if (answer.scope_examples_needed > 0) {
+    text += fmt::format(" (too few examples to rule a question out; {} are needed)",
+                        answer.scope_examples_needed);
+  }
   text += fmt::format(", {:.2f} s", answer.seconds);
   if (answer.cut_tokens > 0) {
     text +=
@@ -181,6 +204,7 @@ std::string task_text(const std::filesystem::path& file, const Task& task) {
                       info.pool_id, info.base.name, info.base.id(), info.kept);
   text += fmt::format("blend     {}, relative error {:.2e}\nexamples  {}\nlabels    {}\n",
                       info.mode, info.relative_error, info.n_examples, info.head.labels.size());
+  if (info.policy.local_only) text += "policy    local only: no question of it goes to a server\n";
   text += "weights  ";
   for (const float w : info.weights) text += fmt::format(" {:.3f}", w);
   return text + fmt::format("\ncalibration  slope {:.3f}, intercept {:.3f}, fitted on {}{}\n",

@@ -23,19 +23,27 @@ struct TaskArgs {
   std::filesystem::path out;
 };
 
+std::string task_line(const std::string& name, const Task& task) {
+  if (!task.info) return fmt::format("{}  LoRA of rank {}\n", name, max_rank(task.adapter));
+  return fmt::format("{}  {} examples, pool {}, kept {}\n", name, task.info->n_examples,
+                     task.info->pool_id, task.info->kept);
+}
+
 void run_list(const TaskArgs& args, std::ostream& out) {
+  std::vector<std::string> objects;
   for (const std::string& name : list_tasks()) {
     const auto file = task_path(name);
-    const Task task = read_task(file);
-    if (args.common.json) {
-      out << task_json(file, task) << '\n';
-    } else if (task.info) {
-      out << fmt::format("{}  {} examples, pool {}, kept {}\n", name, task.info->n_examples,
-                         task.info->pool_id, task.info->kept);
-    } else {
-      out << fmt::format("{}  LoRA of rank {}\n", name, max_rank(task.adapter));
+    try {
+      const Task task = read_task(file);
+      objects.push_back(args.common.json ? task_json(file, task) : task_line(name, task));
+    } catch (const Error& error) {  // one bad file hides no other
+      objects.push_back(args.common.json
+                            ? unreadable_json(file, error.what())
+                            : fmt::format("{}  cannot be read: {}\n", name, error.what()));
     }
   }
+  out << (args.common.json ? list_json("tasks", objects) + "\n"
+                           : fmt::format("{}", fmt::join(objects, "")));
 }
 
 void run_show(const TaskArgs& args, std::ostream& out) {
@@ -60,7 +68,7 @@ TensorType type_of(const Gguf& gguf) {
       case 1:
         return TensorType::F16;
       case 8:
-        return TensorType::Q8_0;
+        return TensorType::Q8;
       case 30:
         return TensorType::BF16;
       default:
