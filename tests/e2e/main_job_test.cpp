@@ -1,11 +1,16 @@
 // The main job on real models and real data, through the program as a user runs it: customise,
-// answer, evaluate with a larger LLM over HTTP, and the promises that need the real thing.
+// answer, evaluate with a larger LLM over HTTP (another `crayon serve`), and the promises that need
+// the real thing.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -32,10 +37,14 @@ struct Output {
   std::string out;
 };
 
-Output crayon(const std::string& arguments) {
+std::string crayon_program() {
   const char* program = std::getenv("CRAYON_BIN");
   if (program == nullptr) throw std::runtime_error("CRAYON_BIN is not set: run it by ctest");
-  FILE* pipe = ::popen((std::string(program) + " " + arguments).c_str(), "r");
+  return program;
+}
+
+Output crayon(const std::string& arguments) {
+  FILE* pipe = ::popen((crayon_program() + " " + arguments).c_str(), "r");
   Output run;
   std::array<char, 4096> piece{};
   while (const std::size_t n = std::fread(piece.data(), 1, piece.size(), pipe)) {
@@ -45,6 +54,38 @@ Output crayon(const std::string& arguments) {
   run.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128;
   return run;
 }
+
+/// `crayon serve` of a model at a free port; ends with this.
+class Serving {
+ public:
+  explicit Serving(const std::string& model) {
+    const std::string program = crayon_program();
+    std::array<int, 2> ends{};
+    if (::pipe(ends.data()) != 0) throw std::runtime_error("no pipe");
+    child_ = ::fork();
+    if (child_ == 0) {
+      ::dup2(ends[1], STDOUT_FILENO);
+      ::close(ends[0]);
+      ::close(ends[1]);
+      ::execl(program.c_str(), program.c_str(), "serve", "--quiet", "--port", "0", "--model",
+              model.c_str(), nullptr);
+      ::_exit(127);
+    }
+    ::close(ends[1]);
+    for (char c = 0; ::read(ends[0], &c, 1) == 1 && c != '\n';) url_ += c;
+    ::close(ends[0]);
+  }
+  Serving(const Serving&) = delete;
+  ~Serving() {
+    ::kill(child_, SIGTERM);
+    ::waitpid(child_, nullptr, 0);
+  }
+  [[nodiscard]] const std::string& url() const { return url_; }  ///< Its first line.
+
+ private:
+  pid_t child_ = -1;
+  std::string url_;
+};
 
 /// Rows of one topic of clinc150, which no pool of ours was trained on.
 void write_rows(const fs::path& file, const std::string& split, std::size_t n) {
@@ -126,8 +167,117 @@ TEST_F(MainJob, TheTaskFileIsAStockLoraThatGivesTheEnginesLogits) {
   const auto engine = model->open_engine({.threads = 2, .context_tokens = 512, .exact = true});
   engine->set_adapter_file(task_);
   const Matrix ours = engine->logits(tokens);
-  const LlamaOnlyRun llama{.model = file, .task = task_, .threads = 2, .context_tokens = 512};
+  const LlamaOnlyRun llama{.model = file, .loras = {{task_}}, .threads = 2, .context_tokens = 512};
   EXPECT_LE(largest_difference(ours.data, llama_only_logits(llama, tokens)), 1e-4f);
+}
+
+/// Mean KL of three sets of logits from the pool's exact blend at uneven weights.
+struct BlendDistances {
+  double to_run_time_sum = 0;  ///< That llama.cpp makes of the pool's files, with the weights.
+  double to_other_order = 0;   ///< The same blend, its adapters stacked in the other order.
+  double to_even_weights = 0;  ///< A blend that ignores the weights.
+};
+
+BlendDistances blend_distances(const fs::path& model_file) {
+  const std::vector<float> weights = {0.45f, -0.2f, 0.3f, 0.05f, 0.15f, 0.1f, 0.12f, 0.03f};
+  const Pool pool = Pool::open(kPool);
+  if (pool.size() != weights.size()) throw std::runtime_error("not a pool of 8 adapters");
+  LlamaOnlyRun sum{.model = model_file, .threads = 2};
+  std::vector<BlendPart> parts, even;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    sum.loras.push_back({kPool / pool.manifest().adapters[i].file, weights[i]});
+    parts.push_back({pool.adapters()[i], weights[i]});
+    even.push_back({pool.adapters()[i], 1.0f / static_cast<float>(weights.size())});
+  }
+  const std::vector<BlendPart> other_order(parts.rbegin(), parts.rend());
+  const auto model = open_model(model_file, {.with_hash = false});
+  const auto engine = model->open_engine({.threads = 2, .context_tokens = 512, .exact = true});
+  BlendDistances mean;
+  constexpr std::size_t kPassages = 6;
+  for (const auto& row :
+       read_examples(kSource / "data/boolq_passage/validation.jsonl.gz", kPassages)) {
+    auto tokens = model->tokenize(row.context + "\n" + row.question);
+    if (tokens.size() > 512) tokens.resize(512);
+    const auto logits = [&](const std::vector<BlendPart>& blended) {
+      engine->set_adapters(blended);
+      return engine->logits(tokens);
+    };
+    const Matrix ours = logits(parts);
+    mean.to_run_time_sum += mean_kl(ours, llama_only_logits(sum, tokens)) / kPassages;
+    mean.to_other_order += mean_kl(ours, logits(other_order).data) / kPassages;
+    mean.to_even_weights += mean_kl(ours, logits(even).data) / kPassages;
+  }
+  std::cout << "KL from the exact blend: run-time sum " << mean.to_run_time_sum << ", other order "
+            << mean.to_other_order << ", even weights " << mean.to_even_weights << std::endl;
+  return mean;
+}
+
+TEST_F(MainJob, TheExactBlendOfThePoolIsTheSumThatLlamaCppMakesAtRunTime) {
+  const fs::path f16 = folder_->path() / "f16.gguf";
+  write_f16_copy(model_path(find_model("smollm2-135m-instruct")), f16);
+  const BlendDistances kl = blend_distances(f16);
+  fs::remove(f16);
+  EXPECT_LE(kl.to_run_time_sum, 1e-5);
+  EXPECT_GE(kl.to_even_weights, 1e-2) << "a blend that ignored the weights would pass";
+}
+
+// With Q4_1 weights llama.cpp rounds activations to 8 bits, and what differs in the last bit of a
+// float, such as the order of a sum, rounds some of them the other way, in each layer more. So the
+// bound here is what the order alone does; the test above holds the sum itself to a far tighter
+// one.
+TEST_F(MainJob, OnQ4WeightsTheExactBlendIsThatSumUpToTheRoundingOfActivations) {
+  const BlendDistances kl = blend_distances(model_path(find_model("smollm2-135m-instruct")));
+  EXPECT_LE(kl.to_run_time_sum, 2 * kl.to_other_order);
+  EXPECT_LE(kl.to_run_time_sum, 5e-3);
+  EXPECT_GE(kl.to_even_weights, 10 * kl.to_run_time_sum);
+}
+
+/// What one side's `choice` in a line of --details says.
+bool is_right(const Json& line, const std::string& side) {
+  return line.at(side).at("choice") == line.at("answer");
+}
+
+TEST_F(MainJob, EvalAndAskUseALargerModelThatAnotherCrayonServes) {
+  const Serving server("qwen2.5-coder-0.5b-instruct");
+  ASSERT_THAT(server.url(), ::testing::StartsWith("http://127.0.0.1:"));
+  const fs::path details = folder_->path() / "details.jsonl";
+  const Output run = crayon("eval --json --task " + task_.string() + " --data " +
+                            questions_.string() + " --limit 24 --server-url " + server.url() +
+                            " --server-limit 12 --server-share 0.5 --details " + details.string());
+  ASSERT_EQ(run.status, 0);
+  const Json report = Json::parse(run.out);
+  int asked = 0, unparsed = 0, escalated = 0, right_server = 0, right_mix = 0;
+  std::istringstream lines(read_text(details));
+  for (std::string text; std::getline(lines, text);) {
+    const Json line = Json::parse(text);
+    if (!line.contains("server")) continue;
+    const bool by_server = line.at("side") == "server";
+    ++asked;
+    unparsed += line.at("server").at("choice").is_null() ? 1 : 0;
+    escalated += by_server ? 1 : 0;
+    right_server += is_right(line, "server") ? 1 : 0;
+    right_mix += is_right(line, by_server ? "server" : "blended") ? 1 : 0;
+  }
+  EXPECT_EQ(report.at("n"), 24);
+  EXPECT_EQ(asked, 12);
+  EXPECT_EQ(report.at("server").at("n"), 12);
+  EXPECT_EQ(report.at("mix").at("n"), 12);
+  EXPECT_EQ(report.at("unparsed"), unparsed);
+  EXPECT_EQ(report.at("server").at("unparsed"), unparsed);
+  EXPECT_LE(escalated, 6);             // half of 12,
+  EXPECT_GE(escalated, 6 - unparsed);  // less those that the device had to answer after all
+  EXPECT_NEAR(report.at("mix").at("server_share").get<double>(), escalated / 12.0, 1e-9);
+  EXPECT_NEAR(report.at("server").at("accuracy").get<double>(), right_server / 12.0, 1e-9);
+  EXPECT_NEAR(report.at("mix").at("accuracy").get<double>(), right_mix / 12.0, 1e-9);
+
+  const Output asking =
+      crayon("ask --json --task " + task_.string() + " --side server" + " --server-url " +
+             server.url() + " --choice 'pay bill' --choice balance 'How much money do I have?'");
+  ASSERT_EQ(asking.status, 0);
+  const Json answer = Json::parse(asking.out);
+  EXPECT_FALSE(answer.contains("server_error")) << asking.out;
+  EXPECT_EQ(answer.at("side"), answer.value("unparsed", false) ? "device" : "server");
+  EXPECT_THAT(answer.at("answer").get<std::string>(), ::testing::AnyOf("pay bill", "balance"));
 }
 
 TEST_F(MainJob, AskSaysSoAndStillAnswersWhenTheServerIsDown) {

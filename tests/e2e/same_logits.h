@@ -1,17 +1,22 @@
-// Runs the program `llama_only`, which knows llama.cpp and nothing of Crayon, and returns its
-// logits.
+// Runs the program `llama_only`, which knows llama.cpp and nothing of Crayon, and compares logits.
 #pragma once
 
 #include <filesystem>
 #include <span>
-#include <string>
 #include <vector>
+
+#include "crayon/base/matrix.h"
 
 namespace crayon {
 
+struct ScaledLora {
+  std::filesystem::path file;
+  float scale = 1;
+};
+
 struct LlamaOnlyRun {
   std::filesystem::path model;
-  std::filesystem::path task{};  ///< LoRA file, or "" for none.
+  std::vector<ScaledLora> loras{};  ///< Added up by llama.cpp at run time.
   int threads = 1;
   int context_tokens = 512;
 };
@@ -21,7 +26,15 @@ struct LlamaOnlyRun {
 [[nodiscard]] std::vector<float> llama_only_logits(const LlamaOnlyRun& run,
                                                    std::span<const int> tokens);
 
+/// Writes a copy of a model with its weights as F16.
+/// @throws std::runtime_error  the program failed
+void write_f16_copy(const std::filesystem::path& model, const std::filesystem::path& out);
+
 /// Largest absolute difference; infinity when the sizes differ.
 [[nodiscard]] float largest_difference(std::span<const float> a, std::span<const float> b);
+
+/// Mean over the rows of KL(p || q) in nats, p and q the softmax of a row's logits; infinity when
+/// the sizes differ.
+[[nodiscard]] double mean_kl(const Matrix& p, std::span<const float> q);
 
 }  // namespace crayon
