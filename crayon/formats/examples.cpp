@@ -6,6 +6,7 @@
 #include <iostream>
 #include <set>
 
+#include "crayon/base/interrupt.h"
 #include "crayon/base/text.h"
 #include "crayon/formats/internal/json.h"
 #include "crayon/formats/internal/line_reader.h"
@@ -215,6 +216,7 @@ std::vector<Example> read_examples(const std::filesystem::path& path, std::size_
                      "is a folder, expected a file of JSON lines; name the file");
   }
   std::ifstream in(path, std::ios::binary);
+  throw_if_interrupted();  // Ctrl-C while a pipe waits for its writer
   if (!in)
     throw file_error(ErrorCode::Unavailable, path.string(), "cannot be opened; check its rights");
   return read_examples(in, path.string(), limit);
