@@ -19,9 +19,9 @@ BEGIN, END = "<!-- transcript: reports/demo.txt -->", "<!-- end of transcript --
 
 def bars(report):
     """(name, colour, accuracy, standard error, text below) of each bar."""
-    rows = [("base", "#9aa5b1", report["base"], "the 135M model alone"),
-            ("blended", "#e4572e", report["blended"], "the same, customised"),
-            ("server", "#4c78a8", report["server"], "a 1.5B model"),
+    rows = [("base", "#9aa5b1", report["base"], "135M model"),
+            ("blended", "#e4572e", report["blended"], "customised"),
+            ("server", "#4c78a8", report["server"], "1.5B model"),
             ("mix", "#7b5ea7", report["mix"], f"{report['mix']['server_share']:.0%} to the server")]
     return [(name, colour, side["accuracy"], side["standard_error"], f"{what}\nn = {side['n']}")
             for name, colour, side, what in rows]
@@ -37,7 +37,7 @@ def draw(report):
     from matplotlib import pyplot
     pyplot.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "crayon", "font.size": 11,
                             "font.family": "sans-serif"})
-    figure, axes = pyplot.subplots(figsize=(7.2, 3.8))
+    figure, axes = pyplot.subplots(figsize=(7.2, 4.1))
     for x, (name, colour, accuracy, error, below) in enumerate(bars(report)):
         axes.bar(x, accuracy, 0.62, color=colour, yerr=error, capsize=5, ecolor="#333333")
         axes.text(x, accuracy + error + 0.02, value_text(accuracy, error), ha="center")
@@ -45,6 +45,9 @@ def draw(report):
     axes.set_ylim(0, 1)
     axes.set_ylabel("accuracy ± standard error")
     axes.set_title("clinc150 banking, 32 examples, one seed (script/demo)", fontsize=11)
+    sample = report["blended_on_sample"]
+    axes.set_xlabel(f"on the {sample['n']} questions that the server was asked, blended has "
+                    f"{value_text(sample['accuracy'], sample['standard_error'])}", fontsize=9.5, labelpad=8)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(PICTURE, metadata={"Date": None})
