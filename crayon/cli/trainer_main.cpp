@@ -12,6 +12,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <system_error>
 
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
@@ -27,7 +28,19 @@ struct TrainerArgs {
   std::filesystem::path config;
   TrainRunOptions run;
   bool json = false;
+  std::filesystem::path checkpoints;  ///< The config's, once it is read.
 };
+
+/// Is there a checkpoint to go on from? Ctrl-C may come before the first. Throws nothing: it runs
+/// where errors are caught.
+bool has_checkpoint(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::directory_iterator entry(folder, error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    if (entry->path().extension() == ".safetensors") return true;
+  }
+  return false;
+}
 
 void add_options(CLI::App& app, TrainerArgs& args) {
   app.add_option("--config", args.config, "TOML file that says what to train")->required();
@@ -65,8 +78,10 @@ nlohmann::ordered_json to_json(const TrainReport& report) {
           {"validation", validation}};
 }
 
-void run_trainer(const TrainerArgs& args, std::ostream& out, std::ostream& notes) {
-  const TrainReport report = train_pool(load_train_config(args.config), args.run, notes);
+void run_trainer(TrainerArgs& args, std::ostream& out, std::ostream& notes) {
+  const TrainConfig config = load_train_config(args.config);
+  args.checkpoints = config.train.checkpoints;
+  const TrainReport report = train_pool(config, args.run, notes);
   if (args.json) {
     out << to_json(report).dump() << '\n';
   } else if (report.finished) {
@@ -78,16 +93,23 @@ void run_trainer(const TrainerArgs& args, std::ostream& out, std::ostream& notes
 }
 
 int parse_and_run(CLI::App& app, TrainerArgs& args, int argc, char** argv) {
+  int status = 0;
   try {
     app.parse(argc, argv);
+    run_trainer(args, std::cout, std::cerr);
   } catch (const CLI::Success& success) {  // --help and --version
-    return app.exit(success, std::cout, std::cerr);
+    status = app.exit(success, std::cout, std::cerr);
   } catch (const CLI::ParseError& error) {
     std::cerr << "crayon-trainer: " << error.what() << " (see `crayon-trainer --help`)\n";
     return info(ErrorCode::InvalidArgument).exit_status;
   }
-  run_trainer(args, std::cout, std::cerr);
-  return 0;
+  std::cout.flush();
+  if (!std::cout) {
+    throw Error(ErrorCode::Unavailable,
+                "standard output cannot be written, so a part of the result is lost; is the disk "
+                "full?");
+  }
+  return status;
 }
 
 /// The first line: libtorch's messages bring a stack trace behind it.
@@ -95,16 +117,18 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 int run_program(int argc, char** argv) {
   handle_interrupts();
+  TrainerArgs args;
   try {
     CLI::App app("Train a pool of LoRA adapters and its gate", "crayon-trainer");
-    TrainerArgs args;
     add_options(app, args);
     return parse_and_run(app, args, argc, argv);
   } catch (const Error& error) {
     std::cerr << "crayon-trainer: " << error.what() << '\n';
     return info(error.code()).exit_status;
   } catch (const Interrupted&) {
-    std::cerr << "crayon-trainer: interrupted; go on with --resume\n";
+    std::cerr << "crayon-trainer: interrupted; "
+              << (has_checkpoint(args.checkpoints) ? "go on with --resume" : "nothing was written")
+              << '\n';
     return kInterrupted;
   } catch (const std::filesystem::filesystem_error& error) {
     std::cerr << "crayon-trainer: " << error.what() << "; check the path and its rights\n";
