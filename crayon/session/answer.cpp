@@ -76,7 +76,7 @@ Answerer::Answerer(const Model& model, Engine& engine, const OpenTask& task, Rem
     : engine_(engine),
       task_(model, task),
       remote_(may_escalate(narrowed(task_.policy(), remote, options), options) ? remote : nullptr),
-      options_(std::move(options)),
+      options_(options),
       router_(options_.router, narrowed(task_.policy(), remote, options_)) {
   task_.set_on(engine_);
   router_.warm_up(task_.recent_scores());
