@@ -155,7 +155,7 @@ class ReplyReader {
     const bool bracketed = word.before.ends_with('(') || word.before.ends_with('[') ||
                            word.before.ends_with('*') || word.after.starts_with(')') ||
                            word.after.starts_with(']');
-    const bool delimited = last || bracketed || trimmed(word.after) != "" ||
+    const bool delimited = last || bracketed || !trimmed(word.after).empty() ||
                            word.after.find('\n') != std::string::npos;
     const std::string_view previous = at > 0 ? std::string_view(words_[at - 1].low) : "";
     if (previous == "not") return std::nullopt;
