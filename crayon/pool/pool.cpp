@@ -48,8 +48,8 @@ Pool Pool::open(const fs::path& folder) {
     all.push_back(read_adapter(folder, manifest, manifest.shared.front()));
   }
   Pool pool;
-  pool.impl_.reset(new Impl{folder, std::move(manifest), std::move(gate), std::move(gated),
-                            Blender(std::move(all))});
+  pool.impl_ = std::make_unique<Impl>(Impl{folder, std::move(manifest), std::move(gate),
+                                           std::move(gated), Blender(std::move(all))});
   return pool;
 }
 

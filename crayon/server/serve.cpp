@@ -58,7 +58,7 @@ void check_access(const ServeOptions& options) {
   const HttpServer checked(http_options(options));  // listens only once it is started
 }
 
-ApiServer::ApiServer(std::shared_ptr<Model> model, ServeOptions options)
+ApiServer::ApiServer(std::shared_ptr<Model> model, const ServeOptions& options)
     : impl_(std::make_unique<Impl>(std::move(model), options)) {}
 
 ApiServer::~ApiServer() { stop(); }  // the handlers use the queue: they end first

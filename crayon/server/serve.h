@@ -30,7 +30,7 @@ class ApiServer {
   /// Opens an engine of `model` and sets the adapter; nothing listens yet.
   /// @throws Error InvalidArgument  host beyond loopback and no key, no model name, bad port
   /// @throws Error NotFound, CorruptFile, Incompatible  the adapter
-  ApiServer(std::shared_ptr<Model> model, ServeOptions options);
+  ApiServer(std::shared_ptr<Model> model, const ServeOptions& options);
   ApiServer(const ApiServer&) = delete;
   ApiServer& operator=(const ApiServer&) = delete;
   ~ApiServer();  ///< Stops.
