@@ -56,7 +56,7 @@ class Customizer {
   ScoreTable score_labelled(const std::string& step, std::span<const float> weights);
   std::vector<Candidate> refined(const ScoreTable& blended);
   void choose();
-  void keep(Candidate kept);
+  void keep(const Candidate& kept);
   void finish(const Candidate& kept);
 
   Pool& pool_;
@@ -227,7 +227,7 @@ void Customizer::choose() {
         only.scores.push_back(apply_head(only.head, data_.choices[k], scores[k], {}));
       }
     }
-    return keep(std::move(only));
+    return keep(only);
   }
   set_adapter(blend_.adapter);
   const ScoreTable blended = score("score blend");
@@ -246,7 +246,7 @@ void Customizer::choose() {
   report.blended = best->accuracy.accuracy;
   report.n = best->accuracy.n;
   report_.leave_one_out = std::move(report);
-  keep(std::move(*best));
+  keep(*best);
 }
 
 /// A LoRA that changes nothing: one tensor of rank 1, A and B zero.
@@ -257,7 +257,7 @@ Adapter zero_adapter(const Adapter& like) {
   return zero;
 }
 
-void Customizer::keep(Candidate kept) {
+void Customizer::keep(const Candidate& kept) {
   if (kept.name.starts_with("refined")) {
     report_.weights = refined_weights_;
     blend();

@@ -173,7 +173,7 @@ Generated FakeEngine::generate(std::string_view prompt, const GenerateOptions& o
     };
     if (std::any_of(options.stop.begin(), options.stop.end(), stops)) return result;
     GeneratedToken token;
-    token.id = text.back();
+    token.id = static_cast<unsigned char>(text.back());
     token.text = text;
     token.log_prob = static_cast<float>(-0.1 - fraction(hash(text, hash(prompt, adapter_))));
     for (int i = 0; i < options.top_log_probs; ++i) {
