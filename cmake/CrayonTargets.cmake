@@ -65,6 +65,9 @@ function(crayon_test part)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT}
                        ENVIRONMENT "CRAYON_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/crayon")
+  if(arg_LABEL STREQUAL e2e)
+    set_tests_properties(${name} PROPERTIES PROCESSORS 2)  # a real model takes all cores
+  endif()
 endfunction()
 
 # crayon_benchmark(<part> SOURCES a_benchmark.cpp ... DEPS ...): built always, run by hand and briefly in tests.

@@ -28,7 +28,7 @@ llama_prefix() {
     llama_value sha256
     llama_value options
     llama_value flags
-    cat "$root/third_party/llama.cpp/amx.h"
+    cat "$root/third_party/llama.cpp/mend.h"
   } | sha256sum | cut -c1-12)
   printf '%s/llama.cpp/%s-%s\n' "$cache" "$(llama_value version)" "$key"
 }

@@ -27,22 +27,14 @@ struct PoolArgs {
 void run_list(const PoolArgs& args, std::ostream& out) {
   auto roots = args.roots;
   if (roots.empty()) roots = {"pools", data_folder() / "pools"};
-  std::vector<std::string> objects;
-  for (const auto& folder : find_pools(roots)) {
-    try {
-      const Pool pool = Pool::open(folder);
-      objects.push_back(args.common.json
-                            ? pool_json(pool)
+  std::vector<ListedFile> files;
+  for (const auto& folder : find_pools(roots)) files.push_back({folder.string(), folder});
+  out << list_report("pools", args.common.json, files, [&](const ListedFile& file) {
+    const Pool pool = Pool::open(file.path);
+    return args.common.json ? pool_json(pool)
                             : fmt::format("{}  {} adapters for {}  {}\n", pool.manifest().id,
-                                          pool.size(), pool.manifest().base.name, folder.string()));
-    } catch (const Error& error) {  // one bad pool hides no other
-      objects.push_back(args.common.json ? unreadable_json(folder, error.what())
-                                         : fmt::format("{}  cannot be read: {}\n", folder.string(),
-                                                       error.what()));
-    }
-  }
-  out << (args.common.json ? list_json("pools", objects) + "\n"
-                           : fmt::format("{}", fmt::join(objects, "")));
+                                          pool.size(), pool.manifest().base.name, file.name);
+  });
 }
 
 void run_show(const PoolArgs& args, std::ostream& out) {

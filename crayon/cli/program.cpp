@@ -5,8 +5,6 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <exception>
-#include <filesystem>
 #include <ostream>
 #include <set>
 #include <span>
@@ -18,13 +16,11 @@
 #include "crayon/base/interrupt.h"
 #include "crayon/base/nearest.h"
 #include "crayon/cli/commands.h"
+#include "crayon/cli/guard.h"
 #include "crayon/cli/internal/settings.h"
 
 namespace crayon {
 namespace {
-
-constexpr int kInterrupted = 130;
-constexpr int kOurBug = 1;
 
 constexpr const char* kExamples = R"(Examples:
   crayon customize --pool pools/smollm2-135m --examples mine.jsonl --name mine
@@ -112,12 +108,7 @@ int parse_and_run(CLI::App& app, int argc, char** argv, std::ostream& out, std::
     notes << "crayon: " << explain(app, error) << '\n';
     return info(ErrorCode::InvalidArgument).exit_status;
   }
-  out.flush();
-  if (!out) {
-    throw Error(ErrorCode::Unavailable,
-                "standard output cannot be written, so a part of the result is lost; is the disk "
-                "full?");
-  }
+  require_written(out);
   return status;
 }
 
@@ -125,28 +116,14 @@ int parse_and_run(CLI::App& app, int argc, char** argv, std::ostream& out, std::
 
 int run_program(int argc, char** argv, std::ostream& out, std::ostream& notes) {
   handle_interrupts();
-  try {
+  const ProgramWords words{"crayon", "try a smaller model, --context-tokens or file", {}};
+  return guarded(words, notes, [&] {
     CLI::App app(
         "Customise a small LLM on this device, and ask it; hard questions go to a larger one",
         "crayon");
     add_commands(app, typed_flags(argc, argv));
     return parse_and_run(app, argc, argv, out, notes);
-  } catch (const Error& error) {
-    notes << "crayon: " << error.what() << '\n';
-    return info(error.code()).exit_status;
-  } catch (const Interrupted&) {
-    notes << "crayon: interrupted\n";
-    return kInterrupted;
-  } catch (const std::filesystem::filesystem_error& error) {
-    notes << "crayon: " << error.what() << "; check the path and its rights\n";
-    return info(ErrorCode::Unavailable).exit_status;
-  } catch (const std::bad_alloc&) {
-    notes << "crayon: out of memory; try a smaller model, --context-tokens or file\n";
-    return info(ErrorCode::Unavailable).exit_status;
-  } catch (const std::exception& error) {
-    notes << "crayon: this is a bug in crayon: " << error.what() << '\n';
-    return kOurBug;
-  }
+  });
 }
 
 }  // namespace crayon

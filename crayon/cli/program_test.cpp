@@ -1,51 +1,22 @@
-// The program `crayon` as users and scripts see it: JSON keys, exit statuses, one-line errors,
-// nothing half written, nothing sent.
-#include <arpa/inet.h>
-#include <fcntl.h>
+// The program `crayon` as users and scripts see it: what it prints, its JSON keys and files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "crayon/base/files.h"
-#include "crayon/cli/internal/program_world_test.h"
+#include "crayon/cli/internal/program_fixture_test.h"
 #include "crayon/formats/task_file.h"
 
 namespace crayon {
 namespace {
 
 using Json = nlohmann::json;
-using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-const std::string kCustomize = "customize --model model.gguf --pool pool --examples examples.jsonl";
-
-class Program : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() { world_ = new ProgramWorld; }
-  static void TearDownTestSuite() {
-    delete world_;
-    world_ = nullptr;
-  }
-  static ProgramRun run(const std::string& args, const std::string& input = {},
-                        const std::string& settings = {}) {
-    return world_->run(args, input, settings);
-  }
-  static Json json(const std::string& args, const std::string& input = {},
-                   const std::string& settings = {}) {
-    const ProgramRun done = run(args + " --json", input, settings);
-    EXPECT_EQ(done.status, 0) << args << "\n" << done.notes;
-    return Json::parse(done.out);
-  }
-  static ProgramWorld* world_;
-};
-ProgramWorld* Program::world_ = nullptr;
 
 TEST_F(Program, CustomizePrintsTheKeysThatScriptsRelyOn) {
   const Json got = json(kCustomize + " --name keys");
@@ -291,64 +262,6 @@ TEST_F(Program, DefaultsComeFromFlagsThenEnvironmentThenTheFile) {
   std::filesystem::remove(world_->path("crayon.toml"));
 }
 
-/// A socket that would notice any connection.
-class Listener {
- public:
-  Listener() : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    auto* any = reinterpret_cast<sockaddr*>(&address);
-    if (::bind(socket_, any, size) != 0 || ::listen(socket_, 8) != 0) std::abort();
-    ::getsockname(socket_, any, &size);
-    port_ = ntohs(address.sin_port);
-    ::fcntl(socket_, F_SETFL, O_NONBLOCK);
-  }
-  ~Listener() { ::close(socket_); }
-  [[nodiscard]] std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
-  [[nodiscard]] bool was_called() const {
-    const int got = ::accept(socket_, nullptr, nullptr);
-    if (got >= 0) ::close(got);
-    return got >= 0;
-  }
-
- private:
-  int socket_;
-  int port_ = 0;
-};
-
-TEST_F(Program, CustomizeSendsNothingWhereverAServerOrProxyIsNamed) {
-  const Listener listener;
-  const std::string url = listener.url();
-  world_->write("crayon.toml", "server-url = '" + url + "'\n");
-  const ProgramRun done =
-      run(kCustomize + " -o private.gguf", {},
-          "CRAYON_SERVER_URL=" + url + " http_proxy=" + url + " https_proxy=" + url);
-  EXPECT_EQ(done.status, 0) << done.notes;
-  EXPECT_FALSE(listener.was_called());
-  (void)run(
-      "ask --model model.gguf --task base --side server --choice a --choice b q "
-      "--server-timeout 1 --server-model m");
-  EXPECT_TRUE(listener.was_called());  // the listener does notice: the check above can fail
-  std::filesystem::remove(world_->path("crayon.toml"));
-}
-
-TEST_F(Program, ALocalOnlyTaskOrCallReachesNoServer) {
-  const Listener listener;
-  const std::string server =
-      " --model model.gguf --server-model m --server-timeout 1 --server-url " + listener.url();
-  EXPECT_EQ(json(kCustomize + " --name local --local-only")["local_only"], true);
-  EXPECT_THAT(run("task show local").out, HasSubstr("local only"));
-  const std::string ask = "ask --side server --choice a --choice b q" + server;
-  EXPECT_EQ(json(ask + " --task local")["reason"], "local only");
-  EXPECT_EQ(json(ask + " --task base --local-only")["reason"], "local only");
-  const ProgramRun eval = run("eval -q --task local --data examples.jsonl" + server);
-  EXPECT_EQ(eval.status, 2);
-  EXPECT_THAT(eval.notes, HasSubstr("'local' is local only"));
-  EXPECT_FALSE(listener.was_called());
-}
-
 TEST_F(Program, CustomizeSaysWhatItCutAndWhyItDidNotCompare) {
   const std::string passage(600, 'x');
   world_->write("passage.jsonl", R"({"question":"a","context":")" + passage +
@@ -398,120 +311,6 @@ TEST_F(Program, TrainHandsFlagsEnvironmentAndSettingsToTheTrainer) {
   EXPECT_EQ(done.out, "--config=d.toml --restart --slice-minutes=1.5 --threads=1 ");
   EXPECT_THAT(done.notes, HasSubstr("--gpu-layers is not used"));
   std::filesystem::remove(world_->path("crayon.toml"));
-}
-
-struct BadCall {
-  std::string args;
-  int status;
-  std::string says;
-};
-
-const std::string kCustomizeNew =
-    "customize --model model.gguf --pool pool -o new.gguf --examples ";
-const BadCall kBadCalls[] = {
-    {"", 2, "subcommand"},
-    {"custmize", 2, "did you mean customize"},
-    {"customize --pol pool", 2, "did you mean --pool"},
-    {"customize --pool pool", 2, "--examples is required"},
-    {"blend --pool pool -o new.gguf", 2, "--weights is required"},
-    {"blend --pool pool --weights 1,x,0 -o new.gguf", 2, "--weights"},
-    {"blend --pool pool --weights 1,2 -o new.gguf", 2, "2"},
-    {"blend --pool pool --weights 1,nan,0 -o new.gguf", 2, "finite"},
-    {"blend --pool pool --weights 1,0,0 --rank 0 -o new.gguf", 2, "--rank"},
-    {"blend --pool pool --weights 1,0,0 --mode exat -o new.gguf", 2, "--mode"},
-    {"blend --pool pool --weights 1,0,0 --dtype q4 -o new.gguf", 2, "--dtype"},
-    {"blend --pool pool --weights 1,0,0 -o folder", 2, "is a folder"},
-    {"blend --pool pool --weights 1,0,0 -o none/new.gguf", 2, "folder none does not exist"},
-    {"blend --pool folder --weights 1,0,0 -o new.gguf", 3, "pool.json"},
-    {"blend --pool nowhere --weights 1,0,0 -o new.gguf", 3, "nowhere"},
-    {kCustomizeNew + "none.jsonl", 3, "none.jsonl"},
-    {kCustomizeNew + "empty.jsonl", 2, "empty.jsonl"},
-    {kCustomizeNew + "folder", 2, "folder"},
-    {kCustomizeNew + "bad.jsonl", 2, "bad.jsonl:1"},
-    {kCustomizeNew + "examples.jsonl --weights 1,0", 2, "3 base adapters"},
-    {kCustomizeNew + "examples.jsonl --weights 1,0,0 --refine", 2, "--refine"},
-    {kCustomizeNew + "examples.jsonl --mode exact --rank 2", 2, "--rank 2 goes with"},
-    {kCustomizeNew + "examples.jsonl --refine --no-compare", 2, "--refine"},
-    {kCustomizeNew + "examples.jsonl --name ../x", 2, "task name"},
-    {kCustomizeNew + "examples.jsonl --threads -1", 2, "--threads"},
-    {kCustomizeNew + "examples.jsonl --limit x", 2, "--limit"},
-    {"customize --model notes.txt --pool pool -o new.gguf --examples examples.jsonl", 5,
-     "notes.txt"},
-    {"customize --model none.gguf --pool pool -o new.gguf --examples examples.jsonl", 3,
-     "none.gguf"},
-    {"customize --pool pool -o new.gguf --examples examples.jsonl", 3, "--model"},
-    {"ask --model model.gguf --task nope hi", 3, "no task 'nope'"},
-    {"ask --model model.gguf --task notes.txt hi", 5, "notes.txt"},
-    {"ask --model model.gguf --task model.gguf hi", 5, "model.gguf"},
-    {"ask --model model.gguf --task base", 2, "no question"},
-    {"ask --model model.gguf --task base --questions q.jsonl hi", 2,
-     "--questions excludes question"},
-    {"ask --model model.gguf --task base --questions q.jsonl -", 2,
-     "--questions excludes question"},
-    {"ask --model model.gguf --task base --questions q.jsonl --choice a", 2, "excludes"},
-    {"ask --model model.gguf --task base --context a -", 2, "--context goes with one question"},
-    {"ask --model model.gguf --task base --choice a --choice b -- -", 2, "--choice goes with"},
-    {"ask --model model.gguf --task base --side device --server-share 0.5 hi", 2, "excludes"},
-    {"ask --model model.gguf --task base --choice one hi", 2, "at least 2"},
-    {"ask --model model.gguf --task base --side server hi", 2, "--server-url"},
-    {"ask --model model.gguf --task base --server-share 0.5 hi", 2, "--server-url"},
-    {"ask --model model.gguf --task base --server-url ftp://x --side server hi", 6, "ftp"},
-    {"ask --model model.gguf --task base --server-share 2 --server-url http://x hi", 2,
-     "--server-share"},
-    {"ask --model model.gguf --task base --server-url http://x --server-key-file none hi", 3,
-     "none"},
-    {"eval --model model.gguf --task base --data none.jsonl", 3, "none.jsonl"},
-    {"eval --model model.gguf --task base --data examples.jsonl --details none/d", 2,
-     "does not exist"},
-    {"task show nope", 3, "no task 'nope'"},
-    {"task delete nope", 3, "no task 'nope'"},
-    {"task strip old.gguf -o new.gguf", 5, "old.gguf"},
-    {"task add notes.txt", 5, "notes.txt"},
-    {"pool show folder", 3, "pool.json"},
-    {"models path nope", 3, "nope"},
-    {"models path smollm2", 3, "smollm2-135m-instruct"},
-    {"serve --model none.gguf --host 0.0.0.0 --port 0", 2, "key"},
-    {"serve --model model.gguf --port 99999", 2, "--port"},
-    {"--settings none.toml task list", 2, "none.toml"},
-};
-
-TEST_F(Program, BadCallsGiveOneClearLineTheRightStatusAndNoFile) {
-  world_->write("empty.jsonl", "");
-  world_->write("bad.jsonl", "{\"question\": \"secret\", \"choices\": [\"a\"]}\n");
-  world_->write("notes.txt", "this is no GGUF");
-  world_->write("old.gguf", "as it was");
-  std::filesystem::create_directories(world_->path("folder"));
-  const auto before = world_->files();
-  for (const BadCall& call : kBadCalls) {
-    const ProgramRun done = run(call.args);
-    EXPECT_EQ(done.status, call.status) << call.args << "\n" << done.notes;
-    EXPECT_THAT(done.notes, HasSubstr(call.says)) << call.args;
-    EXPECT_THAT(done.notes, HasSubstr("crayon: ")) << call.args;
-    EXPECT_EQ(std::ranges::count(done.notes, '\n'), 1) << call.args << "\n" << done.notes;
-    EXPECT_THAT(done.notes, Not(HasSubstr("secret"))) << call.args;
-    EXPECT_EQ(done.out, "") << call.args;
-  }
-  EXPECT_EQ(world_->files(), before);
-}
-
-TEST_F(Program, AFailedCallLeavesTheOldFileAsItWas) {
-  world_->write("stays.gguf", "as it was");
-  world_->write("half.jsonl", R"({"question":"a","choices":["x","y"]})"
-                              "\nnot JSON\n");
-  const ProgramRun done =
-      run("customize --model model.gguf --pool pool --examples half.jsonl -o stays.gguf");
-  EXPECT_EQ(done.status, 2);
-  EXPECT_THAT(done.notes, HasSubstr("half.jsonl:2"));
-  EXPECT_EQ(read_text(world_->path("stays.gguf")), "as it was");
-}
-
-TEST_F(Program, AnotherBaseModelIsRefusedAndBothAreNamed) {
-  write_random_model(world_->path("other.gguf"), {.d_model = 32, .seed = 2});
-  const ProgramRun done =
-      run("customize --model other.gguf --pool pool --examples examples.jsonl -o new.gguf");
-  EXPECT_EQ(done.status, 4);
-  EXPECT_EQ(std::ranges::count(done.notes, '\n'), 1) << done.notes;
-  EXPECT_FALSE(std::filesystem::exists(world_->path("new.gguf")));
 }
 
 TEST_F(Program, AnotherQuantisationOfTheBaseWarnsAndIsUsed) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -57,13 +58,17 @@ struct BlendResult {
 [[nodiscard]] std::string pool_checks_json(std::span<const PoolCheck> checks);
 
 [[nodiscard]] std::string task_text(const std::filesystem::path& file, const Task& task);
-/// One object {"tasks": [...]} of the objects that are given.
-[[nodiscard]] std::string list_json(const std::string& key, std::span<const std::string> objects);
-/// What stands in a list for something that cannot be read.
-[[nodiscard]] std::string unreadable_json(const std::filesystem::path& file,
-                                          const std::string& error);
-
 [[nodiscard]] std::string task_json(const std::filesystem::path& file, const Task& task);
+
+struct ListedFile {
+  std::string name;
+  std::filesystem::path path;
+};
+/// What `describe` says of each file, as lines or as one object {KEY: [...]}. A file for which it
+/// throws an Error stands there with the reason and hides no other.
+[[nodiscard]] std::string list_report(
+    const std::string& key, bool json, std::span<const ListedFile> files,
+    const std::function<std::string(const ListedFile&)>& describe);
 
 [[nodiscard]] std::string models_json(std::span<const ModelEntry> models);
 

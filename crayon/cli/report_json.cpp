@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "crayon/base/error.h"
 #include "crayon/cli/report.h"
 #include "crayon/gate/scope.h"
 
@@ -199,12 +200,19 @@ std::string task_json(const std::filesystem::path& file, const Task& task) {
   return dump(json);
 }
 
-std::string list_json(const std::string& key, std::span<const std::string> objects) {
-  return fmt::format(R"({{"{}":[{}]}})", key, fmt::join(objects, ","));
-}
-
-std::string unreadable_json(const std::filesystem::path& file, const std::string& error) {
-  return dump({{"file", file.string()}, {"error", error}});
+std::string list_report(const std::string& key, bool json, std::span<const ListedFile> files,
+                        const std::function<std::string(const ListedFile&)>& describe) {
+  std::vector<std::string> entries;
+  for (const ListedFile& file : files) {
+    try {
+      entries.push_back(describe(file));
+    } catch (const Error& error) {
+      entries.push_back(json ? dump({{"file", file.path.string()}, {"error", error.what()}})
+                             : fmt::format("{}  cannot be read: {}\n", file.name, error.what()));
+    }
+  }
+  return json ? fmt::format(R"({{"{}":[{}]}})", key, fmt::join(entries, ",")) + "\n"
+              : fmt::format("{}", fmt::join(entries, ""));
 }
 
 std::string models_json(std::span<const ModelEntry> models) {

@@ -30,20 +30,12 @@ std::string task_line(const std::string& name, const Task& task) {
 }
 
 void run_list(const TaskArgs& args, std::ostream& out) {
-  std::vector<std::string> objects;
-  for (const std::string& name : list_tasks()) {
-    const auto file = task_path(name);
-    try {
-      const Task task = read_task(file);
-      objects.push_back(args.common.json ? task_json(file, task) : task_line(name, task));
-    } catch (const Error& error) {  // one bad file hides no other
-      objects.push_back(args.common.json
-                            ? unreadable_json(file, error.what())
-                            : fmt::format("{}  cannot be read: {}\n", name, error.what()));
-    }
-  }
-  out << (args.common.json ? list_json("tasks", objects) + "\n"
-                           : fmt::format("{}", fmt::join(objects, "")));
+  std::vector<ListedFile> files;
+  for (const std::string& name : list_tasks()) files.push_back({name, task_path(name)});
+  out << list_report("tasks", args.common.json, files, [&](const ListedFile& file) {
+    const Task task = read_task(file.path);
+    return args.common.json ? task_json(file.path, task) : task_line(file.name, task);
+  });
 }
 
 void run_show(const TaskArgs& args, std::ostream& out) {

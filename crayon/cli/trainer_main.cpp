@@ -7,7 +7,6 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -16,13 +15,11 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
+#include "crayon/cli/guard.h"
 #include "crayon/trainer/train.h"
 
 namespace crayon {
 namespace {
-
-constexpr int kInterrupted = 130;
-constexpr int kOurBug = 1;
 
 struct TrainerArgs {
   std::filesystem::path config;
@@ -103,43 +100,22 @@ int parse_and_run(CLI::App& app, TrainerArgs& args, int argc, char** argv) {
     std::cerr << "crayon-trainer: " << error.what() << " (see `crayon-trainer --help`)\n";
     return info(ErrorCode::InvalidArgument).exit_status;
   }
-  std::cout.flush();
-  if (!std::cout) {
-    throw Error(ErrorCode::Unavailable,
-                "standard output cannot be written, so a part of the result is lost; is the disk "
-                "full?");
-  }
+  require_written(std::cout);
   return status;
 }
-
-/// The first line: libtorch's messages bring a stack trace behind it.
-std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 int run_program(int argc, char** argv) {
   handle_interrupts();
   TrainerArgs args;
-  try {
+  const ProgramWords words{
+      "crayon-trainer", "lower [train] batch_tokens or cache_gib", [&args]() -> std::string {
+        return has_checkpoint(args.checkpoints) ? "go on with --resume" : "nothing was written";
+      }};
+  return guarded(words, std::cerr, [&] {
     CLI::App app("Train a pool of LoRA adapters and its gate", "crayon-trainer");
     add_options(app, args);
     return parse_and_run(app, args, argc, argv);
-  } catch (const Error& error) {
-    std::cerr << "crayon-trainer: " << error.what() << '\n';
-    return info(error.code()).exit_status;
-  } catch (const Interrupted&) {
-    std::cerr << "crayon-trainer: interrupted; "
-              << (has_checkpoint(args.checkpoints) ? "go on with --resume" : "nothing was written")
-              << '\n';
-    return kInterrupted;
-  } catch (const std::filesystem::filesystem_error& error) {
-    std::cerr << "crayon-trainer: " << error.what() << "; check the path and its rights\n";
-    return info(ErrorCode::Unavailable).exit_status;
-  } catch (const std::bad_alloc&) {
-    std::cerr << "crayon-trainer: out of memory; lower [train] batch_tokens or cache_gib\n";
-    return info(ErrorCode::Unavailable).exit_status;
-  } catch (const std::exception& error) {
-    std::cerr << "crayon-trainer: this is a bug in crayon: " << first_line(error.what()) << '\n';
-    return kOurBug;
-  }
+  });
 }
 
 /// Threads of GNU's OpenMP spin for milliseconds while they wait for each other, which on a machine

@@ -1,0 +1,132 @@
+// What the program says of wrong calls and files: one line, its status, nothing half written.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "crayon/base/files.h"
+#include "crayon/cli/internal/program_fixture_test.h"
+#include "crayon/testing/random.h"
+
+namespace crayon {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct BadCall {
+  std::string args;
+  int status;
+  std::string says;
+};
+
+const std::string kCustomizeNew =
+    "customize --model model.gguf --pool pool -o new.gguf --examples ";
+const BadCall kBadCalls[] = {
+    {"", 2, "subcommand"},
+    {"custmize", 2, "did you mean customize"},
+    {"customize --pol pool", 2, "did you mean --pool"},
+    {"customize --pool pool", 2, "--examples is required"},
+    {"blend --pool pool -o new.gguf", 2, "--weights is required"},
+    {"blend --pool pool --weights 1,x,0 -o new.gguf", 2, "--weights"},
+    {"blend --pool pool --weights 1,2 -o new.gguf", 2, "2"},
+    {"blend --pool pool --weights 1,nan,0 -o new.gguf", 2, "finite"},
+    {"blend --pool pool --weights 1,0,0 --rank 0 -o new.gguf", 2, "--rank"},
+    {"blend --pool pool --weights 1,0,0 --mode exat -o new.gguf", 2, "--mode"},
+    {"blend --pool pool --weights 1,0,0 --dtype q4 -o new.gguf", 2, "--dtype"},
+    {"blend --pool pool --weights 1,0,0 -o folder", 2, "is a folder"},
+    {"blend --pool pool --weights 1,0,0 -o none/new.gguf", 2, "folder none does not exist"},
+    {"blend --pool folder --weights 1,0,0 -o new.gguf", 3, "pool.json"},
+    {"blend --pool nowhere --weights 1,0,0 -o new.gguf", 3, "nowhere"},
+    {kCustomizeNew + "none.jsonl", 3, "none.jsonl"},
+    {kCustomizeNew + "empty.jsonl", 2, "empty.jsonl"},
+    {kCustomizeNew + "folder", 2, "folder"},
+    {kCustomizeNew + "bad.jsonl", 2, "bad.jsonl:1"},
+    {kCustomizeNew + "examples.jsonl --weights 1,0", 2, "3 base adapters"},
+    {kCustomizeNew + "examples.jsonl --weights 1,0,0 --refine", 2, "--refine"},
+    {kCustomizeNew + "examples.jsonl --mode exact --rank 2", 2, "--rank 2 goes with"},
+    {kCustomizeNew + "examples.jsonl --refine --no-compare", 2, "--refine"},
+    {kCustomizeNew + "examples.jsonl --name ../x", 2, "task name"},
+    {kCustomizeNew + "examples.jsonl --threads -1", 2, "--threads"},
+    {kCustomizeNew + "examples.jsonl --limit x", 2, "--limit"},
+    {"customize --model notes.txt --pool pool -o new.gguf --examples examples.jsonl", 5,
+     "notes.txt"},
+    {"customize --model none.gguf --pool pool -o new.gguf --examples examples.jsonl", 3,
+     "none.gguf"},
+    {"customize --pool pool -o new.gguf --examples examples.jsonl", 3, "--model"},
+    {"ask --model model.gguf --task nope hi", 3, "no task 'nope'"},
+    {"ask --model model.gguf --task notes.txt hi", 5, "notes.txt"},
+    {"ask --model model.gguf --task model.gguf hi", 5, "model.gguf"},
+    {"ask --model model.gguf --task base", 2, "no question"},
+    {"ask --model model.gguf --task base --questions q.jsonl hi", 2,
+     "--questions excludes question"},
+    {"ask --model model.gguf --task base --questions q.jsonl -", 2,
+     "--questions excludes question"},
+    {"ask --model model.gguf --task base --questions q.jsonl --choice a", 2, "excludes"},
+    {"ask --model model.gguf --task base --context a -", 2, "--context goes with one question"},
+    {"ask --model model.gguf --task base --choice a --choice b -- -", 2, "--choice goes with"},
+    {"ask --model model.gguf --task base --side device --server-share 0.5 hi", 2, "excludes"},
+    {"ask --model model.gguf --task base --choice one hi", 2, "at least 2"},
+    {"ask --model model.gguf --task base --side server hi", 2, "--server-url"},
+    {"ask --model model.gguf --task base --server-share 0.5 hi", 2, "--server-url"},
+    {"ask --model model.gguf --task base --server-url ftp://x --side server hi", 6, "ftp"},
+    {"ask --model model.gguf --task base --server-share 2 --server-url http://x hi", 2,
+     "--server-share"},
+    {"ask --model model.gguf --task base --server-url http://x --server-key-file none hi", 3,
+     "none"},
+    {"eval --model model.gguf --task base --data none.jsonl", 3, "none.jsonl"},
+    {"eval --model model.gguf --task base --data examples.jsonl --details none/d", 2,
+     "does not exist"},
+    {"task show nope", 3, "no task 'nope'"},
+    {"task delete nope", 3, "no task 'nope'"},
+    {"task strip old.gguf -o new.gguf", 5, "old.gguf"},
+    {"task add notes.txt", 5, "notes.txt"},
+    {"pool show folder", 3, "pool.json"},
+    {"models path nope", 3, "nope"},
+    {"models path smollm2", 3, "smollm2-135m-instruct"},
+    {"serve --model none.gguf --host 0.0.0.0 --port 0", 2, "key"},
+    {"serve --model model.gguf --port 99999", 2, "--port"},
+    {"--settings none.toml task list", 2, "none.toml"},
+};
+
+TEST_F(Program, BadCallsGiveOneClearLineTheRightStatusAndNoFile) {
+  world_->write("empty.jsonl", "");
+  world_->write("bad.jsonl", "{\"question\": \"secret\", \"choices\": [\"a\"]}\n");
+  world_->write("notes.txt", "this is no GGUF");
+  world_->write("old.gguf", "as it was");
+  std::filesystem::create_directories(world_->path("folder"));
+  const auto before = world_->files();
+  for (const BadCall& call : kBadCalls) {
+    const ProgramRun done = run(call.args);
+    EXPECT_EQ(done.status, call.status) << call.args << "\n" << done.notes;
+    EXPECT_THAT(done.notes, HasSubstr(call.says)) << call.args;
+    EXPECT_THAT(done.notes, HasSubstr("crayon: ")) << call.args;
+    EXPECT_EQ(std::ranges::count(done.notes, '\n'), 1) << call.args << "\n" << done.notes;
+    EXPECT_THAT(done.notes, Not(HasSubstr("secret"))) << call.args;
+    EXPECT_EQ(done.out, "") << call.args;
+  }
+  EXPECT_EQ(world_->files(), before);
+}
+
+TEST_F(Program, AFailedCallLeavesTheOldFileAsItWas) {
+  world_->write("stays.gguf", "as it was");
+  world_->write("half.jsonl", R"({"question":"a","choices":["x","y"]})"
+                              "\nnot JSON\n");
+  const ProgramRun done =
+      run("customize --model model.gguf --pool pool --examples half.jsonl -o stays.gguf");
+  EXPECT_EQ(done.status, 2);
+  EXPECT_THAT(done.notes, HasSubstr("half.jsonl:2"));
+  EXPECT_EQ(read_text(world_->path("stays.gguf")), "as it was");
+}
+
+TEST_F(Program, AnotherBaseModelIsRefusedAndBothAreNamed) {
+  write_random_model(world_->path("other.gguf"), {.d_model = 32, .seed = 2});
+  const ProgramRun done =
+      run("customize --model other.gguf --pool pool --examples examples.jsonl -o new.gguf");
+  EXPECT_EQ(done.status, 4);
+  EXPECT_EQ(std::ranges::count(done.notes, '\n'), 1) << done.notes;
+  EXPECT_FALSE(std::filesystem::exists(world_->path("new.gguf")));
+}
+
+}  // namespace
+}  // namespace crayon
