@@ -26,6 +26,9 @@ struct EngineOptions {
   bool exact = false;         ///< F32 KV cache, no flash attention: for parity tests.
   int max_choices = 32;       ///< Choices scored in one batch; more take more rounds.
   int batch_tokens = 512;     ///< Tokens a pass.
+  /// score() keeps what a prompt shares with the one before when it is at least so many tokens (few
+  /// examples before many questions); 0: never. Scores then depend, in the last digits, on order.
+  int reuse_from = 0;
 };
 
 struct ScoreRequest {

@@ -31,6 +31,7 @@ EngineOptions checked(EngineOptions options) {
   check_range("context_tokens", options.context_tokens, 1, 1 << 20);
   check_range("max_choices", options.max_choices, 1, kMostChoices);
   check_range("batch_tokens", options.batch_tokens, 1, 1 << 16);
+  check_range("reuse_from", options.reuse_from, 0, 1 << 20);
   if (options.threads == 0) {
     options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   }
@@ -130,15 +131,17 @@ LlamaEngine::Outputs LlamaEngine::outputs_for(const EmbeddingSpec& spec) const {
 }
 
 void LlamaEngine::prefill(std::span<const int> tokens, Outputs outputs,
-                          const std::function<void(std::size_t begin, std::size_t end)>& on_batch) {
+                          const std::function<void(std::size_t begin, std::size_t end)>& on_batch,
+                          std::size_t kept) {
   if (tokens.empty()) {
     throw Error(ErrorCode::InvalidArgument, "the prompt has no tokens; give at least one word");
   }
-  context_.clear();
+  cached_.clear();  // until all is computed: an error or Ctrl-C leaves a part
+  if (kept == 0) context_.clear();
   std::size_t step = static_cast<std::size_t>(options_.batch_tokens);
   if (outputs == Outputs::All) step = std::min(step, kMaxOutputs);
   LlamaBatch batch;
-  for (std::size_t begin = 0; begin < tokens.size(); begin += step) {
+  for (std::size_t begin = kept; begin < tokens.size(); begin += step) {
     throw_if_interrupted();
     batch.clear();
     const std::size_t end = std::min(begin + step, tokens.size());
@@ -152,6 +155,17 @@ void LlamaEngine::prefill(std::span<const int> tokens, Outputs outputs,
     if (on_batch) on_batch(begin, end);
   }
   last_entry_ = batch.size() - 1;
+  cached_.assign(tokens.begin(), tokens.end());
+}
+
+std::size_t LlamaEngine::keep_shared(std::span<const int> tokens) {
+  const auto differ = std::ranges::mismatch(cached_, tokens).in1;
+  // The last token is always computed: its row of logits is wanted.
+  const auto shared =
+      std::min(static_cast<std::size_t>(differ - cached_.begin()), tokens.size() - 1);
+  const bool worth = options_.reuse_from > 0 &&
+                     shared >= static_cast<std::size_t>(options_.reuse_from);
+  return worth && context_.truncate_sequence(0, static_cast<int>(shared)) ? shared : 0;
 }
 
 std::vector<float> LlamaEngine::hidden_of_base(std::span<const int> tokens,
@@ -159,6 +173,7 @@ std::vector<float> LlamaEngine::hidden_of_base(std::span<const int> tokens,
   const Capture capture(*hidden_, spec, /*end_pass=*/true);
   prefill(tokens, outputs_for(spec));
   context_.clear();  // cells of layers above the end hold nothing
+  cached_.clear();
   return hidden_->finish();
 }
 
@@ -191,7 +206,9 @@ bool LlamaEngine::same_pass_embeds(const ScoreRequest& request, const TokenizedC
 
 void LlamaEngine::read_prompt(const ScoreRequest& request, const TokenizedChoices& tokens,
                               const EmbeddingSpec& spec, ScoreResult& result) {
-  if (!request.embed) return prefill(tokens.prefix, Outputs::Last);
+  if (!request.embed) {
+    return prefill(tokens.prefix, Outputs::Last, {}, keep_shared(tokens.prefix));
+  }
   if (same_pass_embeds(request, tokens, spec)) {
     const Capture capture(*hidden_, spec, /*end_pass=*/false);
     prefill(tokens.prefix, Outputs::Last);
@@ -336,6 +353,7 @@ void LlamaEngine::set_adapters(std::span<const BlendPart> parts) {
   const bool none = std::all_of(parts.begin(), parts.end(),
                                 [](const BlendPart& part) { return part.weight == 0; });
   if (none) {
+    cached_.clear();
     context_.set_adapter(nullptr);
     adapter_.reset();
     return;
@@ -363,6 +381,7 @@ void LlamaEngine::load_adapter(const Adapter& adapter, std::span<const std::byte
   check_fits_model(adapter, *model_.gguf, name);
   auto loaded = std::make_unique<LlamaAdapter>(model_.llama, gguf, name);
   context_.set_adapter(loaded.get());
+  cached_.clear();
   adapter_ = std::move(loaded);  // frees the old one, which the context no longer knows
   adapter_name_ = name;
   first_adapted_layer_ = first_layer(adapter);

@@ -48,9 +48,13 @@ class LlamaEngine final : public Engine {
   class Base;
 
   void check_layer(const EmbeddingSpec& spec) const;
-  /// Computes the tokens batch by batch; after each, `on_batch` gets its part of them.
+  /// Computes the tokens batch by batch; after each, `on_batch` gets its part of them. The first
+  /// `kept` of them are in the cache already.
   void prefill(std::span<const int> tokens, Outputs outputs,
-               const std::function<void(std::size_t begin, std::size_t end)>& on_batch = {});
+               const std::function<void(std::size_t begin, std::size_t end)>& on_batch = {},
+               std::size_t kept = 0);
+  /// How many first tokens of a prompt the cache still holds; the others are removed from it.
+  std::size_t keep_shared(std::span<const int> tokens);
   /// With the adapter set aside by a Base of the caller.
   std::vector<float> hidden_of_base(std::span<const int> tokens, const EmbeddingSpec& spec);
   void read_prompt(const ScoreRequest& request, const TokenizedChoices& tokens,
@@ -78,6 +82,7 @@ class LlamaEngine final : public Engine {
   int first_adapted_layer_ = 0;            ///< Lowest block that the adapter changes.
   LlamaContext context_;                   ///< Last: freed before the adapter that it uses.
   std::size_t last_entry_ = 0;             ///< Of the last batch of prefill().
+  std::vector<int> cached_;                ///< Tokens whose keys and values the cache holds.
 };
 
 /// Outputs (rows of logits) in one decode call; each costs n_vocab floats in two buffers.

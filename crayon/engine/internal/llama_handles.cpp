@@ -168,6 +168,10 @@ void LlamaContext::remove_sequence(int sequence) {
   llama_memory_seq_rm(llama_get_memory(handle_.get()), sequence, -1, -1);
 }
 
+bool LlamaContext::truncate_sequence(int sequence, int length) {
+  return llama_memory_seq_rm(llama_get_memory(handle_.get()), sequence, length, -1);
+}
+
 void LlamaContext::set_adapter(const LlamaAdapter* adapter) {
   llama_adapter_lora* handle = adapter == nullptr ? nullptr : adapter->get();
   float scale = 1.0f;

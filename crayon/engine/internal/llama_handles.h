@@ -112,6 +112,8 @@ class LlamaContext {
   void clear();                                   ///< Forgets all sequences.
   void copy_sequence(int from, int to);           ///< Shares all cells of `from` with `to`.
   void remove_sequence(int sequence);             ///< Frees the cells that no other one shares.
+  /// Keeps a sequence's first `length` tokens; false when this kind of cache cannot.
+  bool truncate_sequence(int sequence, int length);
   void set_adapter(const LlamaAdapter* adapter);  ///< null: the base alone.
   [[nodiscard]] llama_context* get() const noexcept { return handle_.get(); }
 
