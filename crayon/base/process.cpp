@@ -1,4 +1,4 @@
-#include "crayon/models/internal/process.h"
+#include "crayon/base/process.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

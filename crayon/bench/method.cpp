@@ -1,0 +1,38 @@
+#include "crayon/bench/method.h"
+
+#include <fmt/format.h>
+
+#include "crayon/base/error.h"
+#include "crayon/base/nearest.h"
+
+namespace crayon {
+
+Matrix MethodInput::z() const {
+  return whiten(pool.gate().whitening, scorer.embed(examples, pool.gate().embedding));
+}
+
+TaskWeights MethodInput::gate() const { return task_weights(pool.gate(), z()); }
+
+std::vector<int> MethodInput::answers() const {
+  std::vector<int> found;
+  for (const BenchRow& row : examples) found.push_back(*row.example.answer);
+  return found;
+}
+
+Rng MethodInput::rng(const std::string& purpose) const {
+  return Rng(seed, purpose + hash_rows(examples));
+}
+
+const Method& find_method(const std::string& name) {
+  std::vector<std::string> known;
+  for (const Method* method : all_methods()) {
+    if (method->name == name) return *method;
+    known.emplace_back(method->name);
+  }
+  auto near = nearest_names(name, known);
+  if (near.empty()) near = known;
+  throw Error(ErrorCode::InvalidArgument,
+              fmt::format("unknown method '{}'; did you mean {}?", name, fmt::join(near, ", ")));
+}
+
+}  // namespace crayon

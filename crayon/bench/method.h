@@ -1,0 +1,96 @@
+// A way to make the model good at a task from K examples, as the benchmark compares them. Each is
+// one file in methods/, which ends with CRAYON_BENCH_METHOD; the build lists them all.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "crayon/base/random.h"
+#include "crayon/bench/scoring.h"
+#include "crayon/bench/task.h"
+#include "crayon/gate/head.h"
+#include "crayon/pool/pool.h"
+#include "crayon/remote/remote.h"
+
+namespace crayon {
+
+/// What to train one LoRA on.
+struct LoraRequest {
+  const std::vector<BenchRow>* rows = nullptr;
+  std::string name;         ///< Of the job, for messages: "lora-k on openbookqa".
+  std::size_t samples = 0;  ///< Rows seen in training, repetitions counted.
+  int rank = 4;
+  double learning_rate = 1e-3;
+};
+/// An adapter, and the seconds that its training took. @throws Error  with the trainer's last words
+struct TrainedLora {
+  Adapter adapter;
+  double seconds = 0;
+};
+using TrainLora = std::function<TrainedLora(const LoraRequest&)>;
+
+/// What methods may use beside the pool and the examples; each may be missing.
+struct BenchTools {
+  Pool* multitask = nullptr;  ///< A pool of one adapter, trained on the pool's data.
+  Remote* remote = nullptr;   ///< The larger LLM.
+  TrainLora train;
+};
+
+/// One task, K examples, one seed: what a method sees. It never sees the questions.
+struct MethodInput {
+  const std::vector<BenchRow>& examples;  ///< K, with their labels.
+  const std::vector<BenchRow>& training;  ///< The task's whole training split.
+  std::uint64_t seed;
+  Pool& pool;
+  BenchScorer& scorer;
+  const BenchTools& tools;
+
+  /// z [K, m] of the examples.
+  [[nodiscard]] Matrix z() const;
+  /// w [N] and familiarity, as the pool's gate gives them.
+  [[nodiscard]] TaskWeights gate() const;
+  /// Index of the right choice of each example.
+  [[nodiscard]] std::vector<int> answers() const;
+  /// A stream of random numbers for this task, seed and purpose.
+  [[nodiscard]] Rng rng(const std::string& purpose) const;
+};
+
+/// What a method makes of its examples.
+struct Prepared {
+  std::optional<Adapter> adapter = {};  ///< None: the base alone.
+  std::vector<BenchRow> shots = {};     ///< Put before every question.
+  Head head = {};                       ///< Applied to the scores; the method's own choice.
+  /// Scores of a row's choices in place of the model's. @param z  [m] of the row
+  std::function<std::vector<float>(const BenchRow&, std::span<const float> z)> direct = {};
+  std::vector<float> weights = {};  ///< [N], where the method has such.
+  double seconds = -1;              ///< Of customising, where the method knows better than a clock.
+};
+
+struct Method {
+  const char* name;
+  int order;  ///< Of its line in the tables, ascending.
+  const char* summary;
+  /// Of the K examples: nothing (every K and seed gives the same adapter), the texts, or labels
+  /// too.
+  enum class Sees { Nothing, Texts, Labels } sees;
+  int version;  ///< Counted up when its results change: old ones are then worked out anew.
+  Prepared (*prepare)(const MethodInput& input);
+  /// Why it cannot run with this pool and these tools; "" when it can.
+  std::string (*missing)(const Pool& pool, const BenchTools& tools) = nullptr;
+};
+
+/// All methods, in the order of the tables.
+[[nodiscard]] std::span<const Method* const> all_methods();
+/// @throws Error InvalidArgument  no method of this name, with near ones
+[[nodiscard]] const Method& find_method(const std::string& name);
+
+/// Defines a method. @param id  the file's name
+#define CRAYON_BENCH_METHOD(id)    \
+  extern const Method method_##id; \
+  const Method method_##id
+
+}  // namespace crayon

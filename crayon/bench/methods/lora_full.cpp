@@ -1,0 +1,36 @@
+// lora-full: a LoRA of the pool's total rank, trained on the task's whole training split: what the
+// model can learn of the task at all.
+#include <algorithm>
+
+#include "crayon/bench/method.h"
+
+namespace crayon {
+namespace {
+
+constexpr std::size_t kMostRows = 2000;
+constexpr std::size_t kMostPasses = 4;
+
+Prepared prepare(const MethodInput& input) {
+  std::vector<BenchRow> rows = input.training;
+  if (rows.size() > kMostRows) rows.resize(kMostRows);  // files are in seeded random order
+  const std::size_t samples = std::min(kMostPasses * rows.size(), kMostRows);
+  const TrainedLora lora = input.tools.train(
+      {.rows = &rows, .name = "lora-full", .samples = samples, .rank = 32, .learning_rate = 1e-3});
+  return {.adapter = lora.adapter, .seconds = lora.seconds};
+}
+
+}  // namespace
+
+CRAYON_BENCH_METHOD(lora_full) = {
+    .name = "lora-full",
+    .order = 170,
+    .summary = "a LoRA of rank 32, trained on up to 2,000 rows of the task",
+    .sees = Method::Sees::Nothing,
+    .version = 1,
+    .prepare = prepare,
+    .missing = [](const Pool&, const BenchTools& tools) -> std::string {
+      return tools.train ? "" : "this build has no crayon-trainer";
+    },
+};
+
+}  // namespace crayon

@@ -1,0 +1,26 @@
+// shared: the pool's shared adapter alone.
+#include "crayon/bench/method.h"
+
+namespace crayon {
+namespace {
+
+Prepared prepare(const MethodInput& input) {
+  const std::vector<float> none(input.pool.size(), 0.0f);
+  return {.adapter = input.pool.blend(none).adapter, .weights = none};
+}
+
+}  // namespace
+
+CRAYON_BENCH_METHOD(shared) = {
+    .name = "shared",
+    .order = 60,
+    .summary = "the pool's shared adapter alone",
+    .sees = Method::Sees::Nothing,
+    .version = 1,
+    .prepare = prepare,
+    .missing = [](const Pool& pool, const BenchTools&) -> std::string {
+      return pool.manifest().shared.empty() ? "the pool has no shared adapter" : "";
+    },
+};
+
+}  // namespace crayon

@@ -1,0 +1,156 @@
+#include "crayon/bench/plan.h"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include "crayon/base/error.h"
+#include "crayon/base/files.h"
+#include "crayon/base/nearest.h"
+
+namespace crayon {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A TOML file's table with messages that name file and line.
+class Reader {
+ public:
+  Reader(const fs::path& file, const toml::table& table) : file_(file), table_(table) {}
+
+  [[noreturn]] void refuse(const std::string& what, const toml::node* at = nullptr) const {
+    const auto line = (at == nullptr ? table_.source() : at->source()).begin.line;
+    throw Error(ErrorCode::InvalidArgument, fmt::format("{}:{}: {}", file_.string(), line, what));
+  }
+
+  void only(const std::vector<std::string>& known) const {
+    for (const auto& [key, node] : table_) {
+      if (std::ranges::find(known, key.str()) != known.end()) continue;
+      refuse(fmt::format("unknown key '{}'; expected one of {}", key.str(), fmt::join(known, ", ")),
+             &node);
+    }
+  }
+
+  template <typename T>
+  std::optional<T> value(const char* key) const {
+    const toml::node* node = table_.get(key);
+    if (node == nullptr) return std::nullopt;
+    const auto found = node->value<T>();
+    if (!found) refuse(fmt::format("'{}' is of another kind", key), node);
+    return found;
+  }
+
+  template <typename T>
+  std::vector<T> list(const char* key) const {
+    const toml::node* node = table_.get(key);
+    if (node == nullptr || !node->is_array() || node->as_array()->empty()) {
+      refuse(fmt::format("'{}' is no list with at least one value", key), node);
+    }
+    std::vector<T> found;
+    for (const toml::node& one : *node->as_array()) {
+      const auto value = one.value<T>();
+      if (!value) refuse(fmt::format("'{}' holds a value of another kind", key), &one);
+      found.push_back(*value);
+    }
+    return found;
+  }
+
+ private:
+  const fs::path& file_;
+  const toml::table& table_;
+};
+
+std::vector<const Method*> methods_named(const std::vector<std::string>& names) {
+  std::vector<const Method*> found;
+  for (const std::string& name : names) {
+    if (name == "all") return {all_methods().begin(), all_methods().end()};
+    found.push_back(&find_method(name));
+  }
+  return found;
+}
+
+BenchGrid read_grid(const fs::path& file, const toml::table& table) {
+  const Reader reader(file, table);
+  reader.only({"methods", "k", "seeds"});
+  BenchGrid grid{
+      .methods = methods_named(reader.list<std::string>("methods")), .k = {}, .seeds = {}};
+  for (const auto k : reader.list<std::int64_t>("k")) {
+    if (k < 2 || k > 4096) reader.refuse(fmt::format("k = {}; expected 2 to 4096", k));
+    grid.k.push_back(static_cast<std::size_t>(k));
+  }
+  for (const auto seed : reader.list<std::int64_t>("seeds")) {
+    if (seed < 0) reader.refuse(fmt::format("seed {}; expected 0 or more", seed));
+    grid.seeds.push_back(static_cast<std::uint64_t>(seed));
+  }
+  return grid;
+}
+
+}  // namespace
+
+void keep_tasks(BenchPlan& plan, const std::vector<std::string>& names) {
+  std::vector<std::string> known;
+  for (const TaskEntry& task : plan.tasks) known.push_back(task.name);
+  for (const std::string& name : names) {
+    if (std::ranges::find(known, name) != known.end()) continue;
+    auto near = nearest_names(name, known);
+    if (near.empty()) near = known;
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("unknown task '{}'; did you mean {}?", name, fmt::join(near, ", ")));
+  }
+  std::erase_if(plan.tasks, [&](const TaskEntry& task) {
+    return std::ranges::find(names, task.name) == names.end();
+  });
+}
+
+BenchPlan read_plan(const fs::path& file) {
+  toml::table root;
+  const std::string text = read_text(file, 1 << 20);
+  try {
+    root = toml::parse(text, file.string());
+  } catch (const toml::parse_error& error) {
+    throw Error(
+        ErrorCode::InvalidArgument,
+        fmt::format("{}:{}: {}", file.string(), error.source().begin.line, error.description()));
+  }
+  const Reader reader(file, root);
+  reader.only({"tasks", "only", "questions", "scoring", "grid"});
+  BenchPlan plan;
+  const auto tasks = reader.value<std::string>("tasks");
+  if (!tasks) reader.refuse("no 'tasks'; expected the name of a task list");
+  plan.tasks = read_task_list(file.parent_path() / *tasks);
+  if (root.contains("only")) keep_tasks(plan, reader.list<std::string>("only"));
+  const auto questions = reader.value<std::int64_t>("questions").value_or(150);
+  if (questions < 0) reader.refuse(fmt::format("questions = {}; expected 0 or more", questions));
+  plan.questions = static_cast<std::size_t>(questions);
+  plan.scoring = parse_scoring(reader.value<std::string>("scoring").value_or("mean"));
+  const toml::array* grids = root["grid"].as_array();
+  if (grids == nullptr || !grids->is_array_of_tables()) reader.refuse("no [[grid]]");
+  for (const toml::node& grid : *grids) plan.grids.push_back(read_grid(file, *grid.as_table()));
+  return plan;
+}
+
+std::vector<BenchCell> cells_of(const BenchPlan& plan) {
+  std::vector<BenchCell> cells;
+  std::set<std::tuple<std::size_t, std::string, std::size_t, std::uint64_t>> seen;
+  const auto add = [&](std::size_t task, const Method* method, std::size_t k, std::uint64_t seed) {
+    if (seen.emplace(task, method->name, k, seed).second) cells.push_back({task, method, k, seed});
+  };
+  std::size_t most_seeds = 0;
+  for (const BenchGrid& grid : plan.grids) most_seeds = std::max(most_seeds, grid.seeds.size());
+  for (std::size_t s = 0; s < most_seeds; ++s) {
+    for (const BenchGrid& grid : plan.grids) {
+      if (s >= grid.seeds.size()) continue;
+      for (std::size_t task = 0; task < plan.tasks.size(); ++task) {
+        for (const std::size_t k : grid.k) {
+          for (const Method* method : grid.methods) add(task, method, k, grid.seeds[s]);
+        }
+      }
+    }
+  }
+  return cells;
+}
+
+}  // namespace crayon

@@ -1,0 +1,191 @@
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "crayon/bench/report.h"
+
+namespace crayon {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// Four digits behind the point: what a page shows and a comparison needs.
+double rounded(double x) { return std::round(x * 1e4) / 1e4; }
+
+Json rounded(std::span<const float> numbers) {
+  Json list = Json::array();
+  for (const float x : numbers) list.push_back(rounded(static_cast<double>(x)));
+  return list;
+}
+
+int chosen(std::span<const float> scores) {
+  return static_cast<int>(std::ranges::max_element(scores) - scores.begin());
+}
+
+Json estimate_json(const TwoWayEstimate& e) {
+  return {{"mean", rounded(e.mean)},
+          {"low", rounded(e.low)},
+          {"high", rounded(e.high)},
+          {"standard_error", rounded(e.standard_error)}};
+}
+
+Json comparison_json(const Comparison& c) {
+  Json json = estimate_json(c.difference);
+  json["against"] = c.against;
+  json["p"] = rounded(c.difference.p_value);
+  json["holm_p"] = rounded(c.holm_p);
+  json["wins"] = c.counts.wins;
+  json["ties"] = c.counts.ties;
+  json["losses"] = c.counts.losses;
+  return json;
+}
+
+Json table_json(const SummaryTable& table) {
+  Json lines = Json::array();
+  for (const SummaryLine& line : table.lines) {
+    Json against = Json::array();
+    for (const Comparison& c : line.against) against.push_back(comparison_json(c));
+    lines.push_back({{"method", line.method},
+                     {"seeds", line.seeds},
+                     {"accuracy", estimate_json(line.accuracy)},
+                     {"calibration_error", rounded(line.calibration_error)},
+                     {"against", against}});
+  }
+  return {{"k", table.k},
+          {"group", table.group},
+          {"label_calibration", table.label_calibration},
+          {"tasks", table.tasks},
+          {"methods", lines}};
+}
+
+Json task_line_json(const TaskLine& line) {
+  return {{"task", line.task},
+          {"method", line.method},
+          {"k", line.k},
+          {"label_calibration", line.label_calibration},
+          {"seeds", line.seeds},
+          {"n", line.questions},
+          {"accuracy", rounded(line.accuracy)},
+          {"standard_error", rounded(line.standard_error)},
+          {"calibration_error", rounded(line.calibration_error)}};
+}
+
+Json task_json(const BenchTask& task) {
+  Json ids = Json::array();
+  Json answers = Json::array();
+  for (const BenchRow& row : task.questions) {
+    ids.push_back(row.example.id);
+    answers.push_back(*row.example.answer);
+  }
+  return {{"name", task.name},
+          {"kind", to_string(task.kind)},
+          {"n", task.questions.size()},
+          {"questions_sha256", hash_rows(task.questions)},
+          {"examples_sha256", hash_rows(task.examples)},
+          {"ids", ids},
+          {"answers", answers}};
+}
+
+Json result_json(const BenchResult& result) {
+  Json scores = Json::array();
+  Json choices = Json::array();
+  Json calibrated = Json::array();
+  for (std::size_t i = 0; i < result.scores.size(); ++i) {
+    scores.push_back(rounded(result.scores[i]));
+    choices.push_back(chosen(result.scores[i]));
+    calibrated.push_back(chosen(result.calibrated[i]));
+  }
+  return {{"task", result.task},
+          {"method", result.method},
+          {"k", result.k},
+          {"seed", result.seed},
+          {"weights", rounded(result.weights)},
+          {"texts", result.cost.texts},
+          {"labels", result.cost.labels},
+          {"shots", result.cost.shots},
+          {"prompt_tokens", result.cost.prompt_tokens},
+          {"answer_tokens", result.cost.answer_tokens},
+          {"adapter_bytes", result.cost.adapter_bytes},
+          {"cut_questions", result.cost.cut_questions},
+          {"label_calibration", result.calibrates},
+          {"scores", scores},
+          {"choices", choices},
+          {"choices_calibrated", calibrated}};
+}
+
+Json methods_json(const BenchPlan& plan) {
+  Json list = Json::array();
+  for (const Method* method : all_methods()) {
+    const bool planned = std::ranges::any_of(plan.grids, [&](const BenchGrid& grid) {
+      return std::ranges::find(grid.methods, method) != grid.methods.end();
+    });
+    if (!planned) continue;
+    const bool labels = method->sees == Method::Sees::Labels;
+    list.push_back({{"name", method->name},
+                    {"summary", method->summary},
+                    {"sees", labels                                ? "labels"
+                             : method->sees == Method::Sees::Texts ? "texts"
+                                                                   : "nothing"},
+                    {"version", method->version}});
+  }
+  return list;
+}
+
+Json settings_json(const BenchRun& run, const BenchPlan& plan, const BenchSettings& settings) {
+  Json grids = Json::array();
+  for (const BenchGrid& grid : plan.grids) {
+    Json names = Json::array();
+    for (const Method* method : grid.methods) names.push_back(method->name);
+    grids.push_back({{"methods", names}, {"k", grid.k}, {"seeds", grid.seeds}});
+  }
+  Json missing = Json::array();
+  for (const Unavailable& one : run.missing) {
+    missing.push_back({{"method", one.method}, {"why", one.why}});
+  }
+  const PromptFormat& format = settings.format;
+  return {{"scoring", to_string(plan.scoring)},
+          {"questions", plan.questions},
+          {"context_tokens", settings.context_tokens},
+          {"grids", grids},
+          {"missing_methods", missing},
+          {"model", {{"name", settings.model.name}, {"sha256", settings.model.sha256}}},
+          {"pool", settings.pool},
+          {"n_adapters", settings.n_adapters},
+          {"multitask", settings.multitask},
+          {"server", settings.server},
+          {"prompt",
+           {{"with_context", format.with_context},
+            {"without_context", format.without_context},
+            {"choice_prefix", format.choice_prefix}}},
+          {"version", settings.version}};
+}
+
+Json times_json(const BenchRun& run, const BenchSettings& settings) {
+  Json results = Json::array();
+  for (const BenchResult& result : run.results) {
+    results.push_back({{"customize_seconds", rounded(result.cost.customize_seconds)},
+                       {"answer_seconds", rounded(result.cost.answer_seconds)}});
+  }
+  return {{"machine", settings.machine}, {"command", settings.command}, {"results", results}};
+}
+
+}  // namespace
+
+std::string report_json(const BenchRun& run, const BenchPlan& plan, const BenchSettings& settings) {
+  const BenchSummary summary = summarise(run);
+  Json json = {{"schema", "crayon-bench-customize/1"},
+               {"settings", settings_json(run, plan, settings)},
+               {"methods", methods_json(plan)},
+               {"tables", Json::array()},
+               {"task_lines", Json::array()},
+               {"tasks", Json::array()},
+               {"results", Json::array()},
+               {"times", times_json(run, settings)}};
+  for (const SummaryTable& table : summary.tables) json["tables"].push_back(table_json(table));
+  for (const TaskLine& line : summary.tasks) json["task_lines"].push_back(task_line_json(line));
+  for (const BenchTask& task : run.tasks) json["tasks"].push_back(task_json(task));
+  for (const BenchResult& result : run.results) json["results"].push_back(result_json(result));
+  return json.dump() + "\n";
+}
+
+}  // namespace crayon

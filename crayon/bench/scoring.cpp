@@ -1,0 +1,254 @@
+#include "crayon/bench/scoring.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "crayon/base/error.h"
+#include "crayon/base/interrupt.h"
+#include "crayon/base/nearest.h"
+#include "crayon/base/sha256.h"
+#include "crayon/formats/adapter_file.h"
+
+namespace crayon {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kLetters = 26;
+
+const std::vector<std::pair<std::string, Scoring>> kScorings = {{"mean", Scoring::Mean},
+                                                                {"sum", Scoring::Sum},
+                                                                {"character", Scoring::Character},
+                                                                {"letter", Scoring::Letter}};
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+std::size_t utf8_length(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+/// The row with its choices listed under its question, and letters to choose from.
+BenchRow lettered(BenchRow row) {
+  if (row.example.choices.size() > kLetters) {
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("question '{}' has {} choices; scoring by letter takes at most {}",
+                            row.example.id, row.example.choices.size(), kLetters));
+  }
+  std::vector<std::string> letters;
+  std::string list;
+  for (const std::string& choice : row.example.choices) {
+    letters.emplace_back(1, static_cast<char>('A' + letters.size()));
+    list += fmt::format("\n{}. {}", letters.back(), choice);
+  }
+  row.example.question += list;
+  row.example.choices = std::move(letters);
+  return row;
+}
+
+RenderedPrompt render_row(const Model& model, const PromptFormat& format, const BenchRow& row) {
+  if (row.text.empty()) return render(format, row.example, chat_template_of(model));
+  RenderedPrompt prompt{.text = row.text, .choices = {}};
+  for (const std::string& choice : row.example.choices) {
+    prompt.choices.push_back(row.delimiter + choice);
+  }
+  return prompt;
+}
+
+/// Everything that decides what the model reads.
+Json format_key(const PromptFormat& format) {
+  return {format.version,         format.style == PromptStyle::Chat,
+          format.system,          format.with_context,
+          format.without_context, format.choice_prefix};
+}
+
+Json to_json(const RowScores& found) {
+  return {{"scores", found.scores},
+          {"seconds", found.seconds},
+          {"prompt_tokens", found.prompt_tokens},
+          {"tokens", found.tokens},
+          {"cut_rows", found.cut_rows}};
+}
+
+RowScores from_json(const Json& json) {
+  RowScores found;
+  json.at("scores").get_to(found.scores);
+  json.at("seconds").get_to(found.seconds);
+  json.at("prompt_tokens").get_to(found.prompt_tokens);
+  json.at("tokens").get_to(found.tokens);
+  json.at("cut_rows").get_to(found.cut_rows);
+  return found;
+}
+
+}  // namespace
+
+Scoring parse_scoring(const std::string& name) {
+  std::vector<std::string> known;
+  for (const auto& [text, scoring] : kScorings) {
+    if (text == name) return scoring;
+    known.push_back(text);
+  }
+  throw Error(ErrorCode::InvalidArgument,
+              fmt::format("scoring '{}'; expected one of {}", name, fmt::join(known, ", ")));
+}
+
+std::string to_string(Scoring scoring) {
+  const auto found =
+      std::ranges::find(kScorings, scoring, &std::pair<std::string, Scoring>::second);
+  return found->first;
+}
+
+RenderedPrompt bench_prompt(const Model& model, const PromptFormat& format, const BenchRow& row,
+                            Scoring scoring, std::span<const BenchRow> shots) {
+  std::string before;
+  for (const BenchRow& shot : shots) {
+    const BenchRow asked = scoring == Scoring::Letter ? lettered(shot) : shot;
+    const RenderedPrompt prompt = render_row(model, format, asked);
+    before += prompt.text + prompt.choices[static_cast<std::size_t>(*shot.example.answer)] + "\n\n";
+  }
+  RenderedPrompt prompt =
+      render_row(model, format, scoring == Scoring::Letter ? lettered(row) : row);
+  prompt.text.insert(0, before);
+  if (prompt.passage_end > 0) {
+    prompt.passage_begin += before.size();
+    prompt.passage_end += before.size();
+  }
+  return prompt;
+}
+
+float choice_score(Scoring scoring, const ScoredChoice& choice, const std::string& text) {
+  switch (scoring) {
+    case Scoring::Sum:
+      return choice.sum_log_prob;
+    case Scoring::Character:
+      return choice.sum_log_prob / static_cast<float>(std::max<std::size_t>(1, utf8_length(text)));
+    case Scoring::Mean:
+    case Scoring::Letter:
+      break;
+  }
+  return choice.mean_log_prob();
+}
+
+BenchScorer::BenchScorer(const Model& model, Engine& engine, const PromptFormat& format,
+                         Scoring scoring, const Store& store, int context_tokens)
+    : model_(model),
+      engine_(engine),
+      format_(format),
+      scoring_(scoring),
+      store_(store),
+      context_tokens_(std::min(context_tokens, model.context_trained())) {}
+
+Json BenchScorer::common_key(const std::vector<BenchRow>& rows) const {
+  return {{"model", model_.base().sha256},
+          {"context", context_tokens_},
+          {"format", format_key(format_)},
+          {"rows", hash_rows(rows)}};
+}
+
+std::size_t BenchScorer::fitting_shots(const std::vector<BenchRow>& rows,
+                                       std::span<const BenchRow> shots) const {
+  const Tokenize tokenize = prompt_tokenizer(model_);
+  std::size_t longest = 0;
+  for (const BenchRow& row : rows) {
+    const RenderedPrompt prompt = bench_prompt(model_, format_, row, scoring_);
+    std::size_t answer = 0;
+    for (const std::string& choice : prompt.choices) {
+      answer = std::max(answer, tokenize(choice).size());
+    }
+    longest = std::max(longest, tokenize(prompt.text).size() + answer);
+  }
+  std::size_t used = longest;
+  std::size_t n = 0;
+  for (; n < shots.size(); ++n) {
+    const RenderedPrompt shot = bench_prompt(model_, format_, shots[n], scoring_);
+    const auto answer = static_cast<std::size_t>(*shots[n].example.answer);
+    used += tokenize(shot.text + shot.choices[answer] + "\n\n").size() + 1;  // where tokens join
+    if (used > static_cast<std::size_t>(context_tokens_)) break;
+  }
+  return n;
+}
+
+RowScores BenchScorer::run(const std::vector<BenchRow>& rows, std::span<const BenchRow> shots) {
+  RowScores found;
+  const auto start = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    throw_if_interrupted();
+    const Example& example = rows[i].example;
+    try {
+      const RenderedPrompt prompt = bench_prompt(model_, format_, rows[i], scoring_, shots);
+      const ScoreResult result = engine_.score({.prompt = prompt, .embed = false}, {});
+      std::vector<float> scores;
+      found.prompt_tokens += result.prompt_tokens;
+      found.tokens += result.prompt_tokens;
+      for (std::size_t c = 0; c < result.choices.size(); ++c) {
+        scores.push_back(choice_score(scoring_, result.choices[c], example.choices[c]));
+        found.tokens += static_cast<std::size_t>(result.choices[c].tokens);
+      }
+      if (result.cut_tokens > 0) ++found.cut_rows;
+      found.scores.push_back(std::move(scores));
+    } catch (const Error& error) {
+      throw about_example(example.id, error);
+    }
+    if (on_progress_) on_progress_({"score", i + 1, rows.size()});
+  }
+  found.seconds = seconds_since(start);
+  return found;
+}
+
+RowScores BenchScorer::score(const Adapter* adapter, const std::vector<BenchRow>& rows,
+                             std::span<const BenchRow> shots) {
+  std::vector<std::byte> file;
+  if (adapter != nullptr) {
+    const AdapterFileOptions options{.architecture = model_.base().architecture,
+                                     .name = "bench",
+                                     .type = TensorType::F16,
+                                     .metadata = {}};
+    file = adapter_to_gguf(*adapter, options);
+  }
+  Json key = common_key(rows);
+  key["kind"] = "scores";
+  key["scoring"] = to_string(scoring_);
+  key["adapter"] = adapter == nullptr ? "" : sha256_hex(file);
+  key["shots"] = hash_rows({shots.begin(), shots.end()});
+  if (const auto known = store_.get(key)) {
+    RowScores found = from_json(*known);
+    saved_seconds_ += found.seconds;
+    return found;
+  }
+  if (adapter == nullptr) {
+    engine_.set_adapters({});
+  } else {
+    engine_.set_adapter_bytes(file, "the method's adapter");
+  }
+  const RowScores found = run(rows, shots);
+  store_.put(key, to_json(found));
+  return found;
+}
+
+Matrix BenchScorer::embed(const std::vector<BenchRow>& rows, const EmbeddingSpec& spec) {
+  Json key = common_key(rows);
+  key["kind"] = "embedding";
+  key["layer"] = spec.layer;
+  key["pooling"] = to_string(spec.pooling);
+  Matrix h(rows.size(), static_cast<std::size_t>(model_.base().d_model));
+  if (const auto known = store_.get(key)) {
+    known->at("h").get_to(h.data);
+    saved_seconds_ += known->at("seconds").get<double>();
+    return h;
+  }
+  std::vector<RenderedPrompt> prompts;
+  for (const BenchRow& row : rows) prompts.push_back(render_row(model_, format_, row));
+  const auto start = std::chrono::steady_clock::now();
+  h = engine_.embed(prompts, spec, [&](std::size_t i) {
+    throw_if_interrupted();
+    if (on_progress_) on_progress_({"embed", i + 1, prompts.size()});
+  });
+  store_.put(key, {{"h", h.data}, {"seconds", seconds_since(start)}});
+  return h;
+}
+
+}  // namespace crayon

@@ -1,0 +1,92 @@
+// How a choice's score is made, and rows scored by the model with everything cached that can be.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "crayon/adapter/adapter.h"
+#include "crayon/base/matrix.h"
+#include "crayon/bench/store.h"
+#include "crayon/bench/task.h"
+#include "crayon/engine/engine.h"
+#include "crayon/session/candidates.h"
+#include "crayon/session/scoring.h"
+
+namespace crayon {
+
+enum class Scoring {
+  Mean,       ///< Mean log-prob of a choice's tokens: the default, and what `crayon ask` does.
+  Sum,        ///< Summed log-prob (acc of lm-evaluation-harness).
+  Character,  ///< Summed log-prob over the choice's characters (its acc_norm).
+  Letter,     ///< Choices are listed in the prompt; log-prob of the choice's letter.
+};
+/// "mean", "sum", "character", "letter". @throws Error InvalidArgument  another name
+[[nodiscard]] Scoring parse_scoring(const std::string& name);
+[[nodiscard]] std::string to_string(Scoring scoring);
+
+/// What the model reads for a row. @param shots  answered rows that stand before it
+/// @throws Error InvalidArgument  more choices than letters, for Scoring::Letter
+[[nodiscard]] RenderedPrompt bench_prompt(const Model& model, const PromptFormat& format,
+                                          const BenchRow& row, Scoring scoring,
+                                          std::span<const BenchRow> shots = {});
+
+/// The score of a choice of a row. @param text  the choice itself, without a prefix
+[[nodiscard]] float choice_score(Scoring scoring, const ScoredChoice& choice,
+                                 const std::string& text);
+
+/// Rows scored under one adapter.
+struct RowScores {
+  ScoreTable scores;              ///< [rows][choices]
+  double seconds = 0;             ///< When they were worked out; the same when found again.
+  std::size_t prompt_tokens = 0;  ///< Of all rows; what rows share is counted for each.
+  std::size_t tokens = 0;         ///< With those of the choices.
+  std::size_t cut_rows = 0;       ///< Whose passage was cut to fit the context.
+};
+
+/// Scores and embeds rows; looks in the store first. Borrows all it is given.
+class BenchScorer {
+ public:
+  BenchScorer(const Model& model, Engine& engine, const PromptFormat& format, Scoring scoring,
+              const Store& store, int context_tokens);
+
+  /// @param adapter  null: the base alone. It is rounded to F16, as a task's file is.
+  /// @param shots    before every row, as many as leave room for the longest row
+  /// @throws Error InvalidArgument  a row that does not fit (names its id); Interrupted
+  [[nodiscard]] RowScores score(const Adapter* adapter, const std::vector<BenchRow>& rows,
+                                std::span<const BenchRow> shots = {});
+
+  /// Hidden states of the base, [rows, d].
+  [[nodiscard]] Matrix embed(const std::vector<BenchRow>& rows, const EmbeddingSpec& spec);
+
+  /// How many of these shots score() puts before the rows.
+  [[nodiscard]] std::size_t fitting_shots(const std::vector<BenchRow>& rows,
+                                          std::span<const BenchRow> shots) const;
+
+  /// Seconds that were not spent because the store had the result, since the last call: what a step
+  /// would have taken without it.
+  [[nodiscard]] double take_saved_seconds() { return std::exchange(saved_seconds_, 0.0); }
+
+  void on_progress(OnProgress on_progress) { on_progress_ = std::move(on_progress); }
+  [[nodiscard]] const Model& model() const { return model_; }
+  [[nodiscard]] Engine& engine() { return engine_; }
+  [[nodiscard]] const PromptFormat& format() const { return format_; }
+  [[nodiscard]] Scoring scoring() const { return scoring_; }
+
+ private:
+  [[nodiscard]] nlohmann::json common_key(const std::vector<BenchRow>& rows) const;
+  [[nodiscard]] RowScores run(const std::vector<BenchRow>& rows, std::span<const BenchRow> shots);
+
+  const Model& model_;
+  Engine& engine_;
+  const PromptFormat& format_;
+  Scoring scoring_;
+  const Store& store_;
+  int context_tokens_;
+  double saved_seconds_ = 0;
+  OnProgress on_progress_;
+};
+
+}  // namespace crayon

@@ -1,0 +1,189 @@
+#include "crayon/bench/summary.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <span>
+#include <utility>
+
+#include "crayon/stats/stats.h"
+
+namespace crayon {
+namespace {
+
+struct Answers {
+  TaskScores right;  ///< [seeds][questions]
+  double calibration_error = 0;
+};
+
+/// One method, K and switch: what it got on each task.
+using ByTask = std::map<std::string, Answers>;
+
+double top_share(std::span<const float> scores) {
+  const auto log_p = log_softmax(scores);
+  return std::exp(*std::ranges::max_element(log_p));
+}
+
+void add(const BenchTask& task, const ScoreTable& scores, Answers& answers) {
+  std::vector<double> right;
+  std::vector<double> confidence;
+  std::vector<std::uint8_t> hits;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const auto choice = std::ranges::max_element(scores[i]) - scores[i].begin();
+    hits.push_back(choice == *task.questions[i].example.answer ? 1 : 0);
+    right.push_back(hits.back());
+    confidence.push_back(top_share(scores[i]));
+  }
+  const double n = static_cast<double>(answers.right.size());
+  const double error = expected_calibration_error(confidence, hits);
+  answers.calibration_error = (answers.calibration_error * n + error) / (n + 1);
+  answers.right.push_back(std::move(right));
+}
+
+bool in_group(const std::string& group, TaskKind kind) {
+  if (group == "all") return true;
+  if (group == "held-out") return kind != TaskKind::Pool;
+  return to_string(kind) == group;
+}
+
+class Summary {
+ public:
+  explicit Summary(const BenchRun& run) : run_(run) {
+    for (const BenchResult& result : run.results) {
+      if (methods_seen_.insert(result.method).second) methods_.push_back(result.method);
+      ks_.insert(result.k);
+      const auto task = std::ranges::find(run.tasks, result.task, &BenchTask::name);
+      add(*task, result.scores, answers_[{result.k, false, result.method}][result.task]);
+      add(*task, result.calibrated, answers_[{result.k, true, result.method}][result.task]);
+    }
+  }
+
+  BenchSummary all() {
+    BenchSummary summary;
+    for (const std::size_t k : ks_) {
+      for (const bool calibrated : {false, true}) {
+        for (const char* group : {"held-out", "near", "far", "pool", "all"}) {
+          SummaryTable table = make_table(k, calibrated, group);
+          if (!table.lines.empty()) summary.tables.push_back(std::move(table));
+        }
+        add_task_lines(k, calibrated, summary.tasks);
+      }
+    }
+    return summary;
+  }
+
+ private:
+  [[nodiscard]] std::vector<std::string> tasks_of(const std::string& group) const {
+    std::vector<std::string> names;
+    for (const BenchTask& task : run_.tasks) {
+      if (in_group(group, task.kind)) names.push_back(task.name);
+    }
+    return names;
+  }
+
+  [[nodiscard]] const ByTask* find(std::size_t k, bool calibrated, const std::string& name) const {
+    const auto found = answers_.find({k, calibrated, name});
+    return found == answers_.end() ? nullptr : &found->second;
+  }
+
+  /// A method's answers on these tasks; nothing when it lacks one of them.
+  [[nodiscard]] static std::vector<TaskScores> pick(const ByTask* by_task,
+                                                    const std::vector<std::string>& tasks) {
+    std::vector<TaskScores> picked;
+    for (const std::string& task : tasks) {
+      const auto found = by_task == nullptr ? ByTask::const_iterator{} : by_task->find(task);
+      if (by_task == nullptr || found == by_task->end()) return {};
+      picked.push_back(found->second.right);
+    }
+    return picked;
+  }
+
+  SummaryTable make_table(std::size_t k, bool calibrated, const std::string& group) {
+    SummaryTable table{.k = k, .group = group, .label_calibration = calibrated, .lines = {}};
+    const auto tasks = tasks_of(group);
+    table.tasks = tasks.size();
+    if (tasks.empty()) return table;
+    for (const std::string& method : methods_) {
+      const ByTask* by_task = find(k, calibrated, method);
+      const auto scores = pick(by_task, tasks);
+      if (scores.empty()) continue;
+      SummaryLine line{.method = method,
+                       .tasks = tasks.size(),
+                       .seeds = scores.front().size(),
+                       .accuracy = two_way_bootstrap(scores),
+                       .against = {}};
+      for (std::size_t t = 0; t < tasks.size(); ++t) {
+        line.seeds = std::min(line.seeds, scores[t].size());
+        line.calibration_error +=
+            by_task->at(tasks[t]).calibration_error / static_cast<double>(tasks.size());
+      }
+      for (const char* rival : kRivals) {
+        const auto other = pick(find(k, calibrated, rival), tasks);
+        if (method != rival && !other.empty()) {
+          line.against.push_back(compare(rival, scores, other));
+        }
+      }
+      table.lines.push_back(std::move(line));
+    }
+    correct(table);
+    return table;
+  }
+
+  static Comparison compare(const std::string& rival, const std::vector<TaskScores>& scores,
+                            const std::vector<TaskScores>& other) {
+    const auto differences = paired_differences(scores, other);
+    return {.against = rival,
+            .tasks = differences.size(),
+            .difference = two_way_bootstrap(differences),
+            .counts = count_wins(differences)};
+  }
+
+  static void correct(SummaryTable& table) {
+    for (const char* rival : kRivals) {
+      std::vector<Comparison*> held;
+      std::vector<double> p;
+      for (SummaryLine& line : table.lines) {
+        for (Comparison& comparison : line.against) {
+          if (comparison.against != rival) continue;
+          held.push_back(&comparison);
+          p.push_back(comparison.difference.p_value);
+        }
+      }
+      const auto corrected = holm(p);
+      for (std::size_t i = 0; i < held.size(); ++i) held[i]->holm_p = corrected[i];
+    }
+  }
+
+  void add_task_lines(std::size_t k, bool calibrated, std::vector<TaskLine>& lines) {
+    for (const BenchTask& task : run_.tasks) {
+      for (const std::string& method : methods_) {
+        const ByTask* by_task = find(k, calibrated, method);
+        if (by_task == nullptr || !by_task->contains(task.name)) continue;
+        const Answers& answers = by_task->at(task.name);
+        const TwoWayEstimate estimate = two_way_bootstrap({&answers.right, 1});
+        lines.push_back({.task = task.name,
+                         .method = method,
+                         .k = k,
+                         .label_calibration = calibrated,
+                         .seeds = answers.right.size(),
+                         .questions = answers.right.front().size(),
+                         .accuracy = estimate.mean,
+                         .standard_error = estimate.standard_error,
+                         .calibration_error = answers.calibration_error});
+      }
+    }
+  }
+
+  const BenchRun& run_;
+  std::map<std::tuple<std::size_t, bool, std::string>, ByTask> answers_;
+  std::vector<std::string> methods_;
+  std::set<std::string> methods_seen_;
+  std::set<std::size_t> ks_;
+};
+
+}  // namespace
+
+BenchSummary summarise(const BenchRun& run) { return Summary(run).all(); }
+
+}  // namespace crayon
