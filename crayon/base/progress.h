@@ -24,6 +24,7 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
   ~Progress();  ///< Ends the line.
 
+  void set_total(std::uint64_t total) { options_.total = total; }
   void advance(std::uint64_t n = 1) { set(done_ + n); }
   /// Units done so far, and a note behind them ("loss 1.23"). The rate counts from the first call
   /// on: a resumed job may begin with what was done before.

@@ -55,6 +55,8 @@ class Runner {
   void load_tasks(const std::vector<BenchCell>& cells);
   [[nodiscard]] bool available(const Method& method);
   [[nodiscard]] Json key_of(const BenchCell& cell, const std::vector<BenchRow>& examples) const;
+  /// A cell's result from the store.
+  [[nodiscard]] std::optional<BenchResult> known(const BenchCell& cell) const;
   BenchResult work_out(const BenchCell& cell, const std::vector<BenchRow>& examples);
   RowScores answer(const BenchCell& cell, const Prepared& prepared,
                    const std::vector<BenchRow>& rows, std::span<const BenchRow> shots);
@@ -244,31 +246,47 @@ BenchResult from_json(const Json& json) {
   return result;
 }
 
+std::optional<BenchResult> Runner::known(const BenchCell& cell) const {
+  const auto examples = draw_examples(run_.tasks[cell.task], cell.k, cell.seed);
+  const auto found = store_.get(key_of(cell, examples));
+  return found ? std::optional(from_json(*found)) : std::nullopt;
+}
+
 BenchRun Runner::run(const OnCell& on_cell) {
   std::vector<BenchCell> cells = cells_of(plan_);
   load_tasks(cells);
   std::erase_if(cells, [&](const BenchCell& cell) { return !available(*cell.method); });
-  for (std::size_t i = 0; i < cells.size(); ++i) {
-    const BenchCell& cell = cells[i];
+  std::vector<std::optional<BenchResult>> results;
+  for (const BenchCell& cell : cells) {
     throw_if_interrupted();
-    const BenchTask& task = run_.tasks[cell.task];
-    if (on_cell) on_cell(i, cells.size(), fmt::format("{} {}", task.name, cell.method->name));
-    const auto examples = draw_examples(task, cell.k, cell.seed);
-    const Json key = key_of(cell, examples);
-    BenchResult result;
-    if (const auto known = store_.get(key)) {
-      result = from_json(*known);
-    } else {
-      result = work_out(cell, examples);
-      store_.put(key, to_json(result));
+    results.push_back(known(cell));
+  }
+  auto done = static_cast<std::size_t>(
+      std::ranges::count_if(results, [](const auto& result) { return result.has_value(); }));
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    if (results[i]) continue;
+    throw_if_interrupted();
+    const BenchCell& cell = cells[i];
+    const std::string& task = run_.tasks[cell.task].name;
+    if (on_cell) on_cell(done++, cells.size(), fmt::format("{} {}", task, cell.method->name));
+    const auto examples = draw_examples(run_.tasks[cell.task], cell.k, cell.seed);
+    try {
+      results[i] = work_out(cell, examples);
+    } catch (const Error& error) {
+      throw Error(error.code(),
+                  fmt::format("task '{}', method '{}': {}", task, cell.method->name, error.what()));
     }
-    result.task = task.name;
-    result.method = cell.method->name;
-    result.k = cell.k;
-    result.seed = cell.seed;
-    run_.results.push_back(std::move(result));
+    store_.put(key_of(cell, examples), to_json(*results[i]));
   }
   if (on_cell) on_cell(cells.size(), cells.size(), "");
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    BenchResult& result = *results[i];
+    result.task = run_.tasks[cells[i].task].name;
+    result.method = cells[i].method->name;
+    result.k = cells[i].k;
+    result.seed = cells[i].seed;
+    run_.results.push_back(std::move(result));
+  }
   return std::move(run_);
 }
 

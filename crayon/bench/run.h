@@ -51,10 +51,11 @@ struct BenchRun {
 struct RunOptions {
   int context_tokens = 2048;
   /// What identifies the server, for the store; "" without one.
-  std::string server;
+  std::string server = {};
 };
 
-/// Called before each cell: its number, of how many, and what it is.
+/// Called before each cell that is not in the store: how many are done, of how many, and what it
+/// is; once more at the end.
 using OnCell = std::function<void(std::size_t done, std::size_t total, const std::string& what)>;
 
 /// Works out all cells that the store does not hold. Everything that can be wrong with tasks,

@@ -43,11 +43,11 @@ std::string to_jsonl(const std::vector<BenchRow>& rows, const std::string& name)
 
 toml::table prompt_table(const PromptFormat& format) {
   return toml::table{{"version", format.version},
-          {"style", format.style == PromptStyle::Chat ? "chat" : "plain"},
-          {"system", format.system},
-          {"with_context", format.with_context},
-          {"without_context", format.without_context},
-          {"choice_prefix", format.choice_prefix}};
+                     {"style", format.style == PromptStyle::Chat ? "chat" : "plain"},
+                     {"system", format.system},
+                     {"with_context", format.with_context},
+                     {"without_context", format.without_context},
+                     {"choice_prefix", format.choice_prefix}};
 }
 
 /// The gate of one adapter says nothing: it is made as small as the trainer allows.

@@ -86,6 +86,24 @@ const BadCall kBadCalls[] = {
     {"models path smollm2", 3, "smollm2-135m-instruct"},
     {"serve --model none.gguf --host 0.0.0.0 --port 0", 2, "key"},
     {"serve --model model.gguf --port 99999", 2, "--port"},
+    {"bench", 2, "subcommand"},
+    {"bench customize --pool pool", 3, "benchmarks/full.toml"},
+    {"bench customize --pool pool --quick", 3, "benchmarks/quick.toml"},
+    {"bench customize --pool pool --quick --tasks tasks.toml", 2, "excludes"},
+    {"bench customize --pool pool --tasks none.toml", 3, "none.toml"},
+    {"bench customize --pool pool --tasks tasks.toml --methods bse", 2, "did you mean base"},
+    {"bench customize --pool pool --tasks tasks.toml --only oen", 2, "did you mean one"},
+    {"bench customize --pool pool --tasks tasks.toml --scoring acc", 2, "mean, sum"},
+    {"bench customize --pool pool --tasks tasks.toml -k 1", 2, "--examples"},
+    {"bench customize --tasks tasks.toml", 3, "--pool is missing"},
+    {"bench customize --pool folder --tasks tasks.toml", 3, "pool.json"},
+    {"bench customize --pool pool --model none.gguf --tasks tasks.toml", 3, "none.gguf"},
+    {"bench customize --pool pool --model model.gguf --tasks tasks.toml", 2, "4 examples"},
+    {"bench customize --pool pool --model model.gguf --tasks tasks.toml -o none/r.json", 2,
+     "folder none does not exist"},
+    {"bench report", 2, "reports is required"},
+    {"bench report none.json", 3, "none.json"},
+    {"bench report examples.jsonl", 5, "examples.jsonl"},
     {"--settings none.toml task list", 2, "none.toml"},
 };
 
@@ -94,6 +112,7 @@ TEST_F(Program, BadCallsGiveOneClearLineTheRightStatusAndNoFile) {
   world_->write("bad.jsonl", "{\"question\": \"secret\", \"choices\": [\"a\"]}\n");
   world_->write("notes.txt", "this is no GGUF");
   world_->write("old.gguf", "as it was");
+  world_->write("tasks.toml", "[tasks]\none = { data = \"examples.jsonl\" }");
   std::filesystem::create_directories(world_->path("folder"));
   const auto before = world_->files();
   for (const BadCall& call : kBadCalls) {

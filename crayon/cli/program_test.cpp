@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "crayon/base/files.h"
+#include "crayon/base/sha256.h"
 #include "crayon/cli/internal/program_fixture_test.h"
 #include "crayon/formats/task_file.h"
 
@@ -320,6 +321,25 @@ TEST_F(Program, AnotherQuantisationOfTheBaseWarnsAndIsUsed) {
   EXPECT_EQ(done.status, 0);
   EXPECT_THAT(done.notes, HasSubstr("another quantisation"));
   EXPECT_TRUE(read_task(world_->path("again-task.gguf")).info->calibration.approximate);
+}
+
+TEST_F(Program, BenchComparesMethodsAndGoesOnWhereItWas) {
+  world_->write("tasks.toml", "[tasks]\nmine = { data = \"examples.jsonl\" }");
+  const std::string bench =
+      "bench customize --model model.gguf --pool pool --tasks tasks.toml --work work "
+      "--methods base,few-shot,crayon -k 4 --seeds 1,2 ";
+  const ProgramRun done = run(bench + "-o report.json.gz --html report.html");
+  EXPECT_EQ(done.status, 0) << done.notes;
+  for (const char* name : {"base", "few-shot", "crayon"}) EXPECT_THAT(done.out, HasSubstr(name));
+  EXPECT_THAT(read_text(world_->path("report.html")), HasSubstr("few-shot"));
+  const Json report = json(bench);
+  EXPECT_EQ(report["results"].size(), 6u);
+  EXPECT_EQ(report["settings"]["model"]["sha256"], sha256_file(world_->path("model.gguf")));
+  const ProgramRun shown = run("bench report report.json.gz");
+  EXPECT_EQ(shown.status, 0) << shown.notes;
+  EXPECT_THAT(shown.out, HasSubstr("few-shot"));
+  EXPECT_EQ(run("bench report report.json.gz report.json.gz").status, 0);
+  EXPECT_THAT(run("bench methods").out, HasSubstr("crayon-refined"));
 }
 
 TEST_F(Program, HelpAndVersionGoToStandardOutput) {

@@ -17,13 +17,12 @@
 #include "crayon/base/error.h"
 #include "crayon/base/log.h"
 #include "crayon/cli/commands.h"
+#include "crayon/cli/trainer_program.h"
 
 namespace crayon {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kTrainer = "crayon-trainer";
 
 /// The flags of crayon-trainer, which are ours too, so that defaults reach them.
 struct TrainArgs {
@@ -36,27 +35,6 @@ struct TrainArgs {
   int gpu_layers = 0;
   bool json = false;
 };
-
-bool runnable(const fs::path& file) {
-  return fs::is_regular_file(file) && access(file.c_str(), X_OK) == 0;
-}
-
-/// Beside our own program, else in PATH; empty when it is nowhere.
-fs::path find_trainer() {
-  std::error_code error;
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  if (!error && runnable(self.parent_path() / kTrainer)) return self.parent_path() / kTrainer;
-  const char* path = std::getenv("PATH");
-  std::string_view rest = path == nullptr ? "" : path;
-  while (!rest.empty()) {
-    const auto end = std::min(rest.find(':'), rest.size());
-    if (end > 0 && runnable(fs::path(rest.substr(0, end)) / kTrainer)) {
-      return fs::path(rest.substr(0, end)) / kTrainer;
-    }
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return {};
-}
 
 /// The trainer's command line: flags, environment and crayon.toml, resolved.
 std::vector<std::string> command_line(const TrainArgs& args) {

@@ -6,8 +6,8 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
-#include "crayon/models/internal/file.h"
 #include "crayon/base/process.h"
+#include "crayon/models/internal/file.h"
 #include "crayon/models/internal/source.h"
 #include "crayon/models/internal/wheel.h"
 

@@ -44,6 +44,11 @@ void write_random_model(const std::filesystem::path& file, const RandomModelOpti
 [[nodiscard]] Adapter random_model_adapter(const RandomModelOptions& model, int first_layer,
                                            std::size_t rank, std::uint64_t seed);
 
+/// A pool of n random adapters of rank 2 in the layers from 1 up of such a model, with a gate on
+/// layer 1; the prompt is the question alone.
+void write_random_pool(const std::filesystem::path& model, const std::filesystem::path& folder,
+                       std::size_t n = 3, const RandomModelOptions& shape = {});
+
 /// A folder that is removed when this goes.
 class TemporaryFolder {
  public:

@@ -8,45 +8,9 @@
 #include <stdexcept>
 
 #include "crayon/base/files.h"
-#include "crayon/base/random.h"
-#include "crayon/formats/model_file.h"
-#include "crayon/pool/pool.h"
 
 namespace crayon {
 namespace {
-
-constexpr std::size_t kAdapters = 3;
-
-void write_pool_of(const std::filesystem::path& model, const std::filesystem::path& folder) {
-  const RandomModelOptions shape;
-  PoolManifest manifest;
-  manifest.name = "tiny";
-  manifest.base = describe_model(model);
-  manifest.first_layer = 1;
-  manifest.prompt.without_context = "{question}";
-  std::vector<Adapter> adapters;
-  for (std::size_t i = 0; i < kAdapters; ++i) {
-    adapters.push_back(random_model_adapter(shape, 1, 2, 10 + i));
-    adapters.back().base_id = manifest.base.id();
-    manifest.adapters.push_back({.name = fmt::format("a{}", i),
-                                 .file = fmt::format("adapters/a{}.gguf", i),
-                                 .sha256 = {},
-                                 .rank = 2,
-                                 .trained_on = {"nothing"},
-                                 .licence = "none"});
-  }
-  const auto d = static_cast<std::size_t>(shape.d_model);
-  Rng rng(4);
-  Gate gate;
-  gate.embedding = {1, Pooling::Last};
-  gate.whitening.mean.assign(d, 0.0f);
-  gate.whitening.projection = Matrix(4, d);
-  for (float& x : gate.whitening.projection.data) x = static_cast<float>(rng.normal());
-  Matrix keys(kAdapters, d);
-  for (float& x : keys.data) x = static_cast<float>(rng.normal());
-  gate.keys = whiten(gate.whitening, keys);
-  write_pool(folder, manifest, gate, adapters);
-}
 
 std::string examples() {
   std::string lines;
@@ -63,7 +27,7 @@ std::string examples() {
 
 ProgramWorld::ProgramWorld() {
   write_random_model(path("model.gguf"));
-  write_pool_of(path("model.gguf"), path("pool"));
+  write_random_pool(path("model.gguf"), path("pool"));
   write("examples.jsonl", examples());
   std::filesystem::create_directories(path("home"));
   std::filesystem::create_directories(path("run"));

@@ -163,8 +163,8 @@ std::size_t LlamaEngine::keep_shared(std::span<const int> tokens) {
   // The last token is always computed: its row of logits is wanted.
   const auto shared =
       std::min(static_cast<std::size_t>(differ - cached_.begin()), tokens.size() - 1);
-  const bool worth = options_.reuse_from > 0 &&
-                     shared >= static_cast<std::size_t>(options_.reuse_from);
+  const bool worth =
+      options_.reuse_from > 0 && shared >= static_cast<std::size_t>(options_.reuse_from);
   return worth && context_.truncate_sequence(0, static_cast<int>(shared)) ? shared : 0;
 }
 

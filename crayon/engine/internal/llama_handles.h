@@ -109,9 +109,9 @@ class LlamaContext {
   /// Logits of the i-th entry of the last batch, [n_vocab]; borrowed until the next decode.
   [[nodiscard]] std::span<const float> logits(std::size_t entry) const;
 
-  void clear();                                   ///< Forgets all sequences.
-  void copy_sequence(int from, int to);           ///< Shares all cells of `from` with `to`.
-  void remove_sequence(int sequence);             ///< Frees the cells that no other one shares.
+  void clear();                          ///< Forgets all sequences.
+  void copy_sequence(int from, int to);  ///< Shares all cells of `from` with `to`.
+  void remove_sequence(int sequence);    ///< Frees the cells that no other one shares.
   /// Keeps a sequence's first `length` tokens; false when this kind of cache cannot.
   bool truncate_sequence(int sequence, int length);
   void set_adapter(const LlamaAdapter* adapter);  ///< null: the base alone.

@@ -1,0 +1,29 @@
+// dare: the gate's weights, merged by DARE on A and B apart (density 0.5).
+#include "crayon/adapter/merge.h"
+#include "crayon/bench/method.h"
+
+namespace crayon {
+namespace {
+
+Prepared prepare(const MethodInput& input) {
+  const std::vector<float> weights = input.gate().weights;
+  std::vector<BlendPart> parts;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    parts.push_back({input.pool.adapters()[i], weights[i]});
+  }
+  return {.adapter = merge_dare(parts, 0.5, random_keep(0.5, input.rng("dare").next())),
+          .weights = weights};
+}
+
+}  // namespace
+
+CRAYON_BENCH_METHOD(dare) = {
+    .name = "dare",
+    .order = 150,
+    .summary = "the gate's weights, half of all entries dropped at random (DARE, density 0.5)",
+    .sees = Method::Sees::Texts,
+    .version = 1,
+    .prepare = prepare,
+};
+
+}  // namespace crayon

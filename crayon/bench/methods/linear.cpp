@@ -1,0 +1,28 @@
+// linear: the gate's weights, but A and B summed apart, as PEFT's "linear" does.
+#include "crayon/adapter/merge.h"
+#include "crayon/bench/method.h"
+
+namespace crayon {
+namespace {
+
+Prepared prepare(const MethodInput& input) {
+  const std::vector<float> weights = input.gate().weights;
+  std::vector<BlendPart> parts;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    parts.push_back({input.pool.adapters()[i], weights[i]});
+  }
+  return {.adapter = merge_linear(parts), .weights = weights};
+}
+
+}  // namespace
+
+CRAYON_BENCH_METHOD(linear) = {
+    .name = "linear",
+    .order = 130,
+    .summary = "the gate's weights, A and B summed apart (PEFT's linear)",
+    .sees = Method::Sees::Texts,
+    .version = 1,
+    .prepare = prepare,
+};
+
+}  // namespace crayon

@@ -1,0 +1,162 @@
+#include "crayon/bench/run.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "crayon/base/error.h"
+#include "crayon/base/interrupt.h"
+#include "crayon/bench/internal/bench_world_test.h"
+#include "crayon/bench/report.h"
+
+namespace crayon {
+namespace {
+
+using ::testing::Each;
+using ::testing::FloatNear;
+using ::testing::HasSubstr;
+using ::testing::Pointwise;
+using ::testing::Property;
+using ::testing::SizeIs;
+using ::testing::Throws;
+
+const std::vector<std::string> kLocal = {
+    "base",   "few-shot",       "uniform",   "random",  "random-adapters", "top1",
+    "crayon", "crayon-refined", "customize", "lorahub", "lorahub-exact",   "arrow",
+    "linear", "ties",           "dare",      "probe",   "embedding-knn"};
+
+class Run : public ::testing::Test {
+ protected:
+  void TearDown() override { set_interrupted(false); }
+  /// The report without what depends on the clock.
+  static nlohmann::json timeless(const BenchRun& run, const BenchPlan& plan) {
+    BenchSettings settings;
+    settings.version = "test";
+    auto json = nlohmann::json::parse(report_json(run, plan, settings));
+    json.erase("times");
+    return json;
+  }
+  BenchWorld world_;
+};
+
+const BenchResult& find(const BenchRun& run, const std::string& task, const std::string& method) {
+  return *std::ranges::find_if(run.results, [&](const BenchResult& result) {
+    return result.task == task && result.method == method;
+  });
+}
+
+TEST_F(Run, EveryMethodAnswersEveryQuestionOfEveryTask) {
+  const BenchPlan plan = world_.plan(kLocal);
+  const BenchRun run = world_.run(plan, "work");
+  EXPECT_EQ(run.results.size(), kLocal.size() * 2 * 2);
+  for (const BenchResult& result : run.results) {
+    EXPECT_THAT(result.scores, SizeIs(6)) << result.method;
+    EXPECT_THAT(result.scores, Each(SizeIs(3))) << result.method;
+    EXPECT_THAT(result.calibrated, SizeIs(6)) << result.method;
+    EXPECT_EQ(result.calibrates, result.method != "customize") << result.method;
+    EXPECT_EQ(result.calibrates, result.scores != result.calibrated) << result.method;
+  }
+  EXPECT_NE(find(run, "near", "crayon").scores, find(run, "near", "base").scores);
+  EXPECT_EQ(find(run, "near", "base").cost.adapter_bytes, 0u);
+  EXPECT_EQ(find(run, "near", "few-shot").cost.shots, 4u);
+  EXPECT_EQ(find(run, "near", "few-shot").cost.labels, 4u);
+  EXPECT_EQ(find(run, "near", "crayon").cost.labels, 0u);
+  EXPECT_EQ(find(run, "near", "crayon").cost.texts, 4u);
+}
+
+TEST_F(Run, MethodsThatCannotRunAreNamedWithTheReason) {
+  const BenchRun run =
+      world_.run(world_.plan({"base", "shared", "multitask", "server", "lora-k"}), "work");
+  std::vector<std::string> names;
+  for (const Unavailable& one : run.missing) {
+    names.push_back(one.method);
+    EXPECT_NE(one.why, "");
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"shared", "multitask", "server", "lora-k"}));
+  EXPECT_EQ(run.results.size(), 4u);
+}
+
+TEST_F(Run, TheSameInputsGiveTheSameReportButForTheTimes) {
+  const BenchPlan plan = world_.plan({"base", "few-shot", "random", "crayon", "probe"});
+  EXPECT_EQ(timeless(world_.run(plan, "one"), plan), timeless(world_.run(plan, "two"), plan));
+}
+
+TEST_F(Run, ARunThatWasStoppedGoesOnAndGivesTheSame) {
+  const BenchPlan plan = world_.plan({"base", "few-shot", "crayon"});
+  const auto whole = timeless(world_.run(plan, "whole"), plan);
+  std::size_t before = 0;
+  EXPECT_THROW((void)world_.run(plan, "stopped", {},
+                                [&](std::size_t done, std::size_t, const std::string&) {
+                                  before = done;
+                                  if (done == 5) set_interrupted(true);
+                                }),
+               Interrupted);
+  set_interrupted(false);
+  EXPECT_EQ(before, 5u);
+  std::size_t first = 0;
+  bool called = false;
+  const BenchRun run =
+      world_.run(plan, "stopped", {}, [&](std::size_t done, std::size_t, const std::string&) {
+        if (!called) first = done;
+        called = true;
+      });
+  EXPECT_EQ(first, 5u);
+  EXPECT_EQ(timeless(run, plan), whole);
+}
+
+TEST_F(Run, WhatCannotBeReadIsFoundBeforeAnyWork) {
+  world_.write("far.jsonl", R"({"question":"a","choices":["x"],"answer":0})"
+                            "\n");
+  bool worked = false;
+  EXPECT_THAT(
+      [&] {
+        (void)world_.run(world_.plan({"base"}), "work", {},
+                         [&](std::size_t, std::size_t, const std::string&) { worked = true; });
+      },
+      Throws<Error>(Property(&Error::what, HasSubstr("far.jsonl:1"))));
+  EXPECT_FALSE(worked);
+}
+
+TEST_F(Run, APoolForAnotherBaseIsRefused) {
+  write_random_model(world_.path("other.gguf"), {.d_model = 32});
+  const auto other = open_model(world_.path("other.gguf"));
+  const auto engine = other->open_engine({.threads = 1, .context_tokens = 128});
+  const Store store(world_.path("work"));
+  const BenchPlan plan = world_.plan({"base"});
+  EXPECT_THAT([&] { (void)run_bench(plan, world_.pool(), *other, *engine, {}, store); },
+              Throws<Error>(Property(&Error::code, ErrorCode::Incompatible)));
+}
+
+TEST_F(Run, ATrainedLoraIsUsedAndItsOwnTimeIsItsCost) {
+  BenchTools tools;
+  const Adapter lora = random_model_adapter({}, 1, 2, 77);
+  tools.train = [&](const LoraRequest& request) {
+    EXPECT_EQ(request.rows->size(), request.name == "lora-k" ? 4u : 6u);
+    return TrainedLora{lora, 12.5};
+  };
+  const BenchRun run = world_.run(world_.plan({"base", "lora-k", "lora-full"}), "work", tools);
+  EXPECT_EQ(find(run, "far", "lora-k").cost.customize_seconds, 12.5);
+  EXPECT_EQ(find(run, "far", "lora-k").scores, find(run, "far", "lora-full").scores);
+  EXPECT_NE(find(run, "far", "lora-k").scores, find(run, "far", "base").scores);
+}
+
+/// few-shot is the base behind the answered examples; nothing else.
+TEST_F(Run, FewShotIsTheBaseBehindTheExamples) {
+  const BenchPlan plan = world_.plan({"few-shot"}, {2}, {1});
+  const BenchRun run = world_.run(plan, "work");
+  const BenchTask& task = run.tasks.front();
+  std::string before;
+  for (const BenchRow& row : draw_examples(task, 2, 1)) {
+    before += row.example.question + " " +
+              row.example.choices[static_cast<std::size_t>(*row.example.answer)] + "\n\n";
+  }
+  const RenderedPrompt prompt{.text = before + task.questions[3].example.question,
+                              .choices = {" yes", " no", " maybe"}};
+  world_.engine().set_adapters({});
+  const auto want = mean_log_probs(world_.engine().score({prompt}, {}));
+  EXPECT_THAT(run.results.front().scores[3], Pointwise(FloatNear(2e-2f), want));
+}
+
+}  // namespace
+}  // namespace crayon

@@ -1,0 +1,239 @@
+// crayon bench customize|report|methods: what customising and blending are worth, measured.
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+#include "crayon/base/error.h"
+#include "crayon/base/files.h"
+#include "crayon/bench/report.h"
+#include "crayon/bench/train_lora.h"
+#include "crayon/cli/commands.h"
+#include "crayon/cli/common.h"
+#include "crayon/cli/trainer_program.h"
+
+namespace crayon {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct BenchArgs {
+  CommonArgs common;
+  ModelArgs model;
+  ServerArgs server;
+  fs::path pool;
+  fs::path multitask;
+  fs::path plan;
+  fs::path tasks;
+  bool quick = false;
+  std::vector<std::string> only;
+  std::vector<std::string> methods;
+  std::vector<std::size_t> k;
+  std::vector<std::uint64_t> seeds;
+  std::optional<std::size_t> questions;
+  std::string scoring;
+  fs::path work;
+  fs::path out;
+  fs::path html;
+  std::string command;
+  std::vector<fs::path> reports;
+};
+
+/// A file of the project's folder benchmarks/, here or in a folder above.
+fs::path find_plan(const std::string& name) {
+  for (fs::path at = fs::current_path();; at = at.parent_path()) {
+    if (file_kind(at / "benchmarks" / name) == FileKind::File) return at / "benchmarks" / name;
+    if (at == at.root_path()) break;
+  }
+  throw Error(ErrorCode::NotFound,
+              fmt::format("no benchmarks/{} here or in a folder above; go to Crayon's folder, or "
+                          "give --plan or --tasks",
+                          name));
+}
+
+/// What --plan, --quick or --tasks say, with the flags that narrow it.
+BenchPlan plan_of(const BenchArgs& args) {
+  BenchPlan plan;
+  if (!args.tasks.empty()) {
+    plan.tasks = read_task_list(args.tasks);
+  } else if (args.quick) {
+    plan = read_plan(find_plan("quick.toml"));
+  } else {
+    plan = read_plan(args.plan.empty() ? find_plan("full.toml") : args.plan);
+  }
+  if (!args.only.empty()) keep_tasks(plan, args.only);
+  if (args.questions) plan.questions = *args.questions;
+  if (!args.scoring.empty()) plan.scoring = parse_scoring(args.scoring);
+  if (plan.grids.empty()) {
+    plan.grids.push_back(
+        {.methods = {all_methods().begin(), all_methods().end()}, .k = {32}, .seeds = {1, 2, 3}});
+  }
+  std::vector<const Method*> methods;
+  for (const std::string& name : args.methods) methods.push_back(&find_method(name));
+  for (BenchGrid& grid : plan.grids) {
+    if (!methods.empty()) grid.methods = methods;
+    if (!args.k.empty()) grid.k = args.k;
+    if (!args.seeds.empty()) grid.seeds = args.seeds;
+  }
+  return plan;
+}
+
+/// The pool that is given, else the only one in pools/.
+Pool open_pool(const fs::path& given) {
+  if (!given.empty()) return Pool::open(given);
+  const std::vector<fs::path> roots = {"pools"};
+  const auto found = find_pools(roots);
+  if (found.size() == 1) return Pool::open(found.front());
+  throw Error(found.empty() ? ErrorCode::NotFound : ErrorCode::InvalidArgument,
+              fmt::format("--pool is missing, and the folder pools holds {} pools, not one; name "
+                          "the pool's folder",
+                          found.size()));
+}
+
+/// The processor's name, for the report.
+std::string machine_name(int threads) {
+  std::string name = "unknown processor";
+  if (file_kind("/proc/cpuinfo") == FileKind::File) {
+    std::ifstream lines("/proc/cpuinfo");
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("model name")) {
+        name = line.substr(std::min(line.size(), line.find(':') + 2));
+        break;
+      }
+    }
+  }
+  const int used = threads > 0 ? threads : static_cast<int>(std::thread::hardware_concurrency());
+  return fmt::format("{}, {} threads", name, used);
+}
+
+void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes) {
+  for (const fs::path& file : {args.out, args.html}) {
+    if (!file.empty()) check_output(file);
+  }
+  const BenchPlan plan = plan_of(args);
+  Pool pool = open_pool(args.pool);
+  std::optional<Pool> multitask;
+  if (!args.multitask.empty()) multitask = Pool::open(args.multitask);
+  const auto remote = open_remote(args.server);
+  const BaseModel& wanted = pool.manifest().base;
+  const fs::path file = base_model_file(args.model, &wanted, args.common, notes);
+  const auto model = open_model(
+      file, {.gpu_layers = args.common.gpu_layers, .chat_template = args.model.chat_template});
+  warn_base_fit(check_base(wanted, model->base(), "the pool"), wanted, model->base());
+
+  const Store store(args.work.empty() ? cache_folder() / "bench" : args.work);
+  BenchTools tools{
+      .multitask = multitask ? &*multitask : nullptr, .remote = remote.get(), .train = {}};
+  if (const fs::path trainer = find_trainer(); !trainer.empty()) {
+    tools.train = make_lora_trainer(
+        {.program = trainer, .model = file, .threads = args.common.threads}, pool, store);
+  }
+  EngineOptions engine_settings = engine_options(args.model, args.common);
+  engine_settings.reuse_from = 64;  // few examples before many questions are read once
+  const auto engine = model->open_engine(engine_settings);
+  // The store knows a server by its model: the port of one on loopback changes from run to run.
+  const std::string server = args.server.model.empty() ? args.server.url : args.server.model;
+  Progress progress(notes,
+                    {.label = "bench", .total = 0, .unit = "cells", .enabled = !args.common.quiet});
+  const BenchRun run = run_bench(plan, pool, *model, *engine, tools, store,
+                                 {.context_tokens = args.model.context_tokens, .server = server},
+                                 [&](std::size_t done, std::size_t total, const std::string& what) {
+                                   progress.set_total(total);
+                                   progress.set(done, what);
+                                 });
+  for (const Unavailable& one : run.missing) {
+    if (!args.common.quiet) notes << fmt::format("left out {}: {}\n", one.method, one.why);
+  }
+  const std::string json = report_json(run, plan,
+                                       {.version = CRAYON_VERSION,
+                                        .command = args.command,
+                                        .machine = machine_name(args.common.threads),
+                                        .model = model->base(),
+                                        .pool = pool.manifest().id,
+                                        .multitask = multitask ? multitask->manifest().id : "",
+                                        .server = server,
+                                        .context_tokens = args.model.context_tokens,
+                                        .format = pool.manifest().prompt,
+                                        .n_adapters = pool.size()});
+  if (!args.out.empty()) write_report(args.out, json);
+  if (!args.html.empty()) write_atomically(args.html, report_html(json, "this run"));
+  out << (args.common.json ? json : report_text(json, "this run"));
+}
+
+void run_report(const BenchArgs& args, std::ostream& out) {
+  if (!args.html.empty()) check_output(args.html);
+  std::vector<NamedReport> reports;
+  for (const fs::path& file : args.reports) reports.push_back({file.string(), read_report(file)});
+  if (!args.html.empty()) {
+    if (reports.size() != 1) {
+      throw Error(ErrorCode::InvalidArgument,
+                  fmt::format("--html makes the page of one report; {} are given", reports.size()));
+    }
+    write_atomically(args.html, report_html(reports.front().json, reports.front().name));
+  }
+  out << (reports.size() == 1 ? report_text(reports.front().json, reports.front().name)
+                              : compare_text(reports));
+}
+
+void run_methods(std::ostream& out) {
+  for (const Method* method : all_methods()) {
+    out << fmt::format("{:16} {}\n", method->name, method->summary);
+  }
+}
+
+void add_customize(CLI::App& bench, const std::shared_ptr<BenchArgs>& args) {
+  CLI::App* cmd = bench.add_subcommand(
+      "customize", "Compare ways to customise the model from K examples of each task");
+  cmd->add_option("--pool", args->pool, "Pool folder; default: the only one in pools/");
+  cmd->add_option("--multitask", args->multitask,
+                  "Pool of one LoRA, trained on the same data: the rival 'multitask'");
+  CLI::Option* plan =
+      cmd->add_option("--plan", args->plan, "What to run (TOML); default: benchmarks/full.toml");
+  CLI::Option* quick =
+      cmd->add_flag("--quick", args->quick, "benchmarks/quick.toml: a first table in minutes");
+  CLI::Option* tasks =
+      cmd->add_option("--tasks", args->tasks, "A task list (TOML) of yours, all methods");
+  quick->excludes(plan)->excludes(tasks);
+  tasks->excludes(plan);
+  cmd->add_option("--only", args->only, "Only these tasks, with commas")->delimiter(',');
+  cmd->add_option("--methods", args->methods, "Only these methods, with commas")->delimiter(',');
+  cmd->add_option("-k,--examples", args->k, "Numbers of examples, with commas")
+      ->delimiter(',')
+      ->check(CLI::Range(2, 4096));
+  cmd->add_option("--seeds", args->seeds, "Seeds of the examples' draw, with commas")
+      ->delimiter(',');
+  cmd->add_option("--questions", args->questions, "Test questions a task, at most; 0: all");
+  cmd->add_option("--scoring", args->scoring,
+                  "mean (per token; default), sum, character (sum over length) or letter");
+  cmd->add_option("--work", args->work,
+                  "Folder that keeps what is worked out; default: bench in the cache folder");
+  cmd->add_option("-o,--out", args->out, "Report to write: FILE.json or FILE.json.gz");
+  cmd->add_option("--html", args->html, "Page to write");
+  add_server_options(*cmd, args->server);
+  add_model_options(*cmd, args->model);
+  add_common_options(*cmd, args->common);
+  add_json_option(*cmd, args->common);
+  cmd->callback([args] { run_customize(*args, std::cout, std::cerr); });
+}
+
+}  // namespace
+
+void add_bench_commands(CLI::App& app) {
+  auto args = std::make_shared<BenchArgs>();  // shared with the callbacks, which outlive us
+  CLI::App* bench = app.add_subcommand("bench", "Measure what customising is worth");
+  bench->require_subcommand(1);
+  add_customize(*bench, args);
+  CLI::App* report = bench->add_subcommand("report", "Show a report, or compare several");
+  report->add_option("reports", args->reports, "Reports of bench customize")->required();
+  report->add_option("--html", args->html, "Page to write, of one report");
+  report->callback([args] { run_report(*args, std::cout); });
+  bench->add_subcommand("methods", "The methods that can be compared")->callback([] {
+    run_methods(std::cout);
+  });
+}
+
+}  // namespace crayon
