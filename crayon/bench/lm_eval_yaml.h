@@ -7,7 +7,7 @@
 // JSON Lines, plain or gzip), output_type: multiple_choice, training_split, validation_split,
 // test_split, description, doc_to_text, doc_to_choice, doc_to_target and target_delimiter. Keys
 // about metrics, tags and few-shot sampling are ignored: the benchmark counts right answers and has
-// its own examples. Templates may hold {{...}} of fields, texts, lists, + and a few methods and
+// its own examples. Templates may hold {{...}} of fields, texts, lists, +, -, methods and
 // filters (crayon/bench/internal/template.h).
 #pragma once
 

@@ -18,7 +18,10 @@ constexpr std::int64_t kMostSummand = 1'000'000'000'000'000;
 constexpr std::array<std::string_view, 13> kReserved{
     "if", "else", "not", "and", "or", "in", "is", "true", "True", "none", "None", "false", "False"};
 
-bool starts_name(char c) { return is_upper(c) || (c >= 'a' && c <= 'z') || c == '_'; }
+/// Bytes beyond ASCII are letters of other alphabets.
+bool starts_name(char c) {
+  return is_upper(c) || (c >= 'a' && c <= 'z') || c == '_' || (c & 0x80) != 0;
+}
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 Error wrong(const std::string& found, std::string_view expected) {
@@ -72,6 +75,11 @@ Json sum(const Json& x, const Json& y) {
               "two texts, two whole numbers or two lists");
 }
 
+Json difference(const Json& x, const Json& y) {
+  if (is_summand(x) && is_summand(y)) return x.get<std::int64_t>() - y.get<std::int64_t>();
+  throw wrong(fmt::format("{} - {}", kind_of(x), kind_of(y)), "two whole numbers");
+}
+
 Json evaluated(const std::vector<Expression>& parts, const Json& row) {
   Json values = Json::array();
   for (const Expression& part : parts) values.push_back(part(row));
@@ -88,10 +96,11 @@ class Parser {
   Expression expression() {
     if (++depth_ > kMostDepth) throw unsupported();
     Expression left = operand();
-    while (accept('+')) {
+    while (sees('+') || (sees('-') && !text_.substr(at_).starts_with("-}}"))) {
       count_step();
-      left = [left = std::move(left), right = operand()](const Json& row) {
-        return sum(left(row), right(row));
+      const auto combined = text_[at_++] == '+' ? sum : difference;
+      left = [combined, left = std::move(left), right = operand()](const Json& row) {
+        return combined(left(row), right(row));
       };
     }
     --depth_;
@@ -103,11 +112,11 @@ class Parser {
     if (at_ >= text_.size()) {
       return {ErrorCode::InvalidArgument, "has a place without its end, expected }}; close it"};
     }
-    return {
-        ErrorCode::Unsupported,
-        fmt::format("has '{}' in a place; supported are fields, texts, whole numbers, lists, +, "
-                    "and some methods and filters",
-                    one_line(text_.substr(at_), 30))};
+    return {ErrorCode::Unsupported,
+            fmt::format(
+                "has '{}' in a place; supported are fields, texts, whole numbers, lists, + and -, "
+                "and some methods and filters",
+                one_line(text_.substr(at_), 30))};
   }
 
   void count_step() {

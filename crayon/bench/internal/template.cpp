@@ -39,7 +39,7 @@ Expression place(std::string_view text, std::size_t& at) {
   }
   throw Error(ErrorCode::Unsupported,
               fmt::format("has '{}' in a place, expected }}}} there; supported are fields, texts, "
-                          "whole numbers, lists, +, and some methods and filters",
+                          "whole numbers, lists, + and -, some methods and filters",
                           one_line(text.substr(at), 30)));
 }
 

@@ -17,7 +17,7 @@ using Json = nlohmann::json;
 /// the place.
 using Expression = std::function<Json(const Json& row)>;
 
-/// An expression inside {{ }}: fields (a, a.b, a['b'], a[0]), texts, whole numbers, lists, +,
+/// An expression inside {{ }}: fields (a, a.b, a['b'], a[0]), texts, whole numbers, lists, +, -,
 /// methods and filters; strip and trim know ASCII blanks alone, lower and upper ASCII texts alone.
 /// `at` is moved to what follows it.
 /// @throws Error Unsupported      what is not in this list
