@@ -26,7 +26,7 @@ INSTALLED = installed_parts()
 OWNERS = {  # third-party header (its beginning) -> the one part through which it enters the program
     "httplib": "http", "sqlite3": "store", "re2/": "router", "zip.h": "models", "llama": "engine",
     "ggml": "engine", "gguf": "engine", "torch/": "trainer", "ATen/": "trainer", "c10": "trainer",
-    "CLI/": "cli", "gloo/": "trainer",
+    "CLI/": "cli", "gloo/": "trainer", "yaml-cpp/": "bench",
 }
 STANDARD = set("""
 algorithm any array atomic barrier bit bitset cassert cctype cerrno cfenv cfloat charconv chrono

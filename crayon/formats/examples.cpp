@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <iostream>
 #include <set>
 
-#include "crayon/base/interrupt.h"
 #include "crayon/base/text.h"
 #include "crayon/formats/internal/json.h"
 #include "crayon/formats/internal/line_reader.h"
@@ -206,19 +204,7 @@ std::vector<Example> read_examples(std::istream& in, const std::string& name, st
 
 std::vector<Example> read_examples(const std::filesystem::path& path, std::size_t limit) {
   if (path == "-") return read_examples(std::cin, "standard input", limit);
-  std::error_code failed;
-  if (!std::filesystem::exists(path, failed)) {
-    throw file_error(ErrorCode::NotFound, path.string(),
-                     "no such file, expected JSON lines; check the path");
-  }
-  if (std::filesystem::is_directory(path, failed)) {
-    throw file_error(ErrorCode::InvalidArgument, path.string(),
-                     "is a folder, expected a file of JSON lines; name the file");
-  }
-  std::ifstream in(path, std::ios::binary);
-  throw_if_interrupted();  // Ctrl-C while a pipe waits for its writer
-  if (!in)
-    throw file_error(ErrorCode::Unavailable, path.string(), "cannot be opened; check its rights");
+  std::ifstream in = open_lines(path);
   return read_examples(in, path.string(), limit);
 }
 

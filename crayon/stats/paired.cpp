@@ -29,11 +29,11 @@ void check_table(const TaskScores& x, std::string_view name) {
     require(x[s].size() == questions,
             fmt::format("{}: seed {} has {} questions and seed 0 has {}; expected the same ones",
                         name, s, x[s].size(), questions));
-    for (std::size_t q = 0; q < questions; ++q) {
-      require(std::isfinite(x[s][q]),
-              fmt::format("{}: seed {}, question {} is {}; expected a finite number", name, s, q,
-                          x[s][q]));
-    }
+    const auto odd =
+        std::find_if_not(x[s].begin(), x[s].end(), [](double v) { return std::isfinite(v); });
+    if (odd == x[s].end()) continue;
+    require(false, fmt::format("{}: seed {}, question {} is {}; expected a finite number", name, s,
+                               odd - x[s].begin(), *odd));
   }
 }
 
@@ -109,40 +109,30 @@ TaskParts::TaskParts(const TaskScores& x)
   residual_variance = crayon::residual_variance(x, mean, a, b);
 }
 
-/// The mean of the tasks and how far it is known; sums over the tasks are not divided by T^2.
+/// The mean of the tasks and how far it is known; variances are of the tasks' sum, T^2 of the
+/// mean's.
 struct Spread {
   double mean = 0;
-  double question_variance = 0;   ///< sum_t var(b)/Q
-  double seed_variance = 0;       ///< sum_t lambda^2 var(a)/S
-  double degrees_of_freedom = 1;  ///< n
+  double of_questions = 0;  ///< sum_t var(b)/Q
+  double of_seeds = 0;      ///< w: sum_t var(a)/S
+  double of_residuals = 0;  ///< r: sum_t e/SQ
+  double n = 1;             ///< Degrees of freedom of w.
 
-  [[nodiscard]] double variance() const { return question_variance + seed_variance; }
+  /// What the seeds add to the variance, where w is `of_seeds`.
+  [[nodiscard]] double seed_part(double w) const { return std::max(0.0, w - of_residuals); }
 };
-
-/// lambda^2
-double seed_share(const std::vector<TaskParts>& tasks) {
-  double residual = 0;
-  double seed = 0;
-  for (const TaskParts& task : tasks) {
-    residual += task.residual_variance;
-    seed += task.seed_variance;
-  }
-  return seed > residual ? 1 - residual / seed : 0;
-}
 
 Spread spread_of(const std::vector<TaskParts>& tasks) {
   Spread spread;
-  const double share = seed_share(tasks);
   double squares = 0;
   for (const TaskParts& task : tasks) {
-    const double of_seeds = share * task.seed_variance;
     spread.mean += task.mean / static_cast<double>(tasks.size());
-    spread.question_variance += task.question_variance;
-    spread.seed_variance += of_seeds;
-    squares += task.question_variance * task.question_variance / (task.n_questions - 1);
-    if (of_seeds > 0) squares += of_seeds * of_seeds / (task.n_seeds - 1);
+    spread.of_questions += task.question_variance;
+    spread.of_seeds += task.seed_variance;
+    spread.of_residuals += task.residual_variance;
+    if (task.n_seeds > 1) squares += task.seed_variance * task.seed_variance / (task.n_seeds - 1);
   }
-  if (squares > 0) spread.degrees_of_freedom = spread.variance() * spread.variance() / squares;
+  if (squares > 0) spread.n = spread.of_seeds * spread.of_seeds / squares;
   return spread;
 }
 
@@ -158,26 +148,25 @@ double gamma_of_shape_one_up(double shape, Rng& rng) {
   }
 }
 
-/// sqrt(n / chi2_n): a chi-squared variable is twice a gamma variable of shape n / 2.
-double student_factor(double n, Rng& rng) {
-  double shape = n / 2;
-  double gamma = 1;
-  if (shape < 1) {  // gamma(k) is gamma(k + 1) u^(1/k)
-    gamma = std::pow(1 - rng.uniform(), 1 / shape);
-    shape += 1;
-  }
-  gamma *= gamma_of_shape_one_up(shape, rng);
-  return std::sqrt(n / (2 * gamma));
+/// A chi-squared variable of n degrees of freedom: twice a gamma variable of shape n / 2.
+double chi_squared(double n, Rng& rng) {
+  if (n >= 2) return 2 * gamma_of_shape_one_up(n / 2, rng);
+  const double boost = std::pow(1 - rng.uniform(), 2 / n);  // gamma(k) is gamma(k + 1) u^(1/k)
+  return 2 * boost * gamma_of_shape_one_up(n / 2 + 1, rng);
 }
 
 /// One replicate's distance from the mean.
 double replicate(const std::vector<TaskParts>& tasks, const Spread& spread, Rng& rng) {
-  double sum = std::sqrt(spread.seed_variance) * rng.normal();
+  double sum = 0;
   for (const TaskParts& task : tasks) {
     const double distance = task.totals.draw(rng) / task.n_seeds - task.mean;
     sum += std::sqrt(task.n_questions / (task.n_questions - 1)) * distance;
   }
-  return sum / static_cast<double>(tasks.size()) * student_factor(spread.degrees_of_freedom, rng);
+  if (spread.of_seeds > 0) {
+    const double w = spread.of_seeds * spread.n / chi_squared(spread.n, rng);
+    sum += std::sqrt(spread.seed_part(w)) * rng.normal();
+  }
+  return sum / static_cast<double>(tasks.size());
 }
 
 void check_options(const TwoWayOptions& options) {
@@ -242,7 +231,8 @@ TwoWayEstimate two_way_bootstrap(std::span<const TaskScores> tasks, const TwoWay
   for (double& distance : distances) distance = replicate(parts, spread, rng);
   TwoWayEstimate estimate;
   estimate.mean = spread.mean;
-  estimate.standard_error = std::sqrt(spread.variance()) / static_cast<double>(parts.size());
+  estimate.standard_error = std::sqrt(spread.of_questions + spread.seed_part(spread.of_seeds)) /
+                            static_cast<double>(parts.size());
   estimate.p_value = p_value(distances, spread.mean - options.null_mean);
   estimate.low = spread.mean + quantile(distances, (1 - options.level) / 2);
   estimate.high = spread.mean + quantile(std::move(distances), (1 + options.level) / 2);
@@ -272,8 +262,7 @@ WinTieLoss count_wins(std::span<const TaskScores> differences, const TwoWayOptio
   WinTieLoss counts;
   for (const TaskScores& difference : differences) {
     const TwoWayEstimate task = two_way_bootstrap({&difference, 1}, options);
-    std::size_t& count =
-        task.low > 0 ? counts.wins : task.high < 0 ? counts.losses : counts.ties;
+    std::size_t& count = task.low > 0 ? counts.wins : task.high < 0 ? counts.losses : counts.ties;
     ++count;
   }
   return counts;

@@ -18,9 +18,10 @@ void require(bool holds, const std::string& message) {
 
 void check_finite(std::span<const double> values, std::string_view where) {
   for (std::size_t i = 0; i < values.size(); ++i) {
-    require(std::isfinite(values[i]),
-            fmt::format("{}: value {} of {} is {}; expected a finite number", where, i,
-                        values.size(), values[i]));
+    if (std::isfinite(values[i]))
+      continue;  // a message for each value would cost more than the rest
+    require(false, fmt::format("{}: value {} of {} is {}; expected a finite number", where, i,
+                               values.size(), values[i]));
   }
 }
 

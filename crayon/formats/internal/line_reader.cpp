@@ -119,4 +119,21 @@ bool LineReader::next(std::string& line) {
   return true;
 }
 
+std::ifstream open_lines(const std::filesystem::path& path) {
+  std::error_code failed;
+  if (!std::filesystem::exists(path, failed)) {
+    throw file_error(ErrorCode::NotFound, path.string(),
+                     "no such file, expected JSON lines; check the path");
+  }
+  if (std::filesystem::is_directory(path, failed)) {
+    throw file_error(ErrorCode::InvalidArgument, path.string(),
+                     "is a folder, expected a file of JSON lines; name the file");
+  }
+  std::ifstream in(path, std::ios::binary);
+  throw_if_interrupted();  // Ctrl-C while a pipe waits for its writer
+  if (!in)
+    throw file_error(ErrorCode::Unavailable, path.string(), "cannot be opened; check its rights");
+  return in;
+}
+
 }  // namespace crayon

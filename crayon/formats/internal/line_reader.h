@@ -1,12 +1,18 @@
 // Lines of a text stream that may be gzip: bounded memory whatever comes.
 #pragma once
 
+#include <filesystem>
+#include <fstream>
 #include <istream>
 #include <memory>
 #include <string>
 #include <vector>
 
 namespace crayon {
+
+/// A file of lines, opened.
+/// @throws Error NotFound, InvalidArgument (a folder), Unavailable; Interrupted
+[[nodiscard]] std::ifstream open_lines(const std::filesystem::path& path);
 
 inline constexpr std::size_t kMaxLineBytes = 1 << 20;
 

@@ -8,7 +8,7 @@
 namespace crayon {
 namespace {
 
-constexpr double kMostApart = 64;     // above it, drawing one by one is as fast
+constexpr double kMostApart = 64;      // above it, drawing one by one is as fast
 constexpr double kNegligible = 1e-18;  // far below what a draw of 53 bits can tell from 0
 
 /// The chances of whole numbers from `least` on.
@@ -62,8 +62,8 @@ Chances sum_of_many(Chances one, std::size_t n) {
   return sum;
 }
 
-/// Two indices of 32 bits come from one number of the generator; the favour that this gives an index
-/// is below n / 2^32.
+/// Two indices of 32 bits come from one number of the generator; the favour that this gives an
+/// index is below n / 2^32.
 double sum_one_by_one(const std::vector<double>& values, Rng& rng) {
   const std::uint64_t n = values.size();
   constexpr std::uint64_t kLow = 0xffffffff;

@@ -1,5 +1,5 @@
-// Means of bootstrap resamples. Scores of right and wrong answers take few values, and then the mean
-// of n draws is one draw from its exact distribution instead of n.
+// Means of bootstrap resamples. Scores of right and wrong answers take few values, and then the
+// mean of n draws is one draw from its exact distribution instead of n.
 #pragma once
 
 #include <span>
