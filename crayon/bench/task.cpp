@@ -106,9 +106,21 @@ std::vector<BenchRow> read_rows(const fs::path& file, const std::string& only) {
   return rows;
 }
 
+/// The splits that a YAML task has: reading any of them tells.
+std::vector<std::string> splits_of(const fs::path& file) {
+  for (const char* split : {"test", "validation"}) {
+    try {
+      return read_lm_eval_task(file, split, 1).splits;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::InvalidArgument) throw;  // it may lack this split alone
+    }
+  }
+  return read_lm_eval_task(file, "training", 1).splits;
+}
+
 std::vector<BenchRow> read_yaml(const fs::path& file, const std::string& split) {
   std::vector<BenchRow> rows;
-  for (LmEvalExample& row : read_lm_eval_task(file, split)) {
+  for (LmEvalExample& row : read_lm_eval_task(file, split).examples) {
     rows.push_back({std::move(row.example), std::move(row.text), std::move(row.delimiter)});
   }
   return rows;
@@ -121,17 +133,18 @@ void split_rows(std::vector<BenchRow> all, BenchTask& task) {
   }
 }
 
+/// Questions from the last of training, validation and test that it has, examples from the first; a
+/// task with a single split is halved.
+void read_yaml_task(const fs::path& file, BenchTask& task) {
+  const auto splits = splits_of(file);
+  if (splits.size() == 1) return split_rows(read_yaml(file, splits.front()), task);
+  task.examples = read_yaml(file, splits.front());
+  task.questions = read_yaml(file, splits.back());
+}
+
 void read_all(const TaskEntry& entry, BenchTask& task) {
   if (!entry.data.empty()) return split_rows(read_rows(entry.data, entry.only), task);
-  if (!entry.yaml.empty()) {
-    const bool trained = lm_eval_has_split(entry.yaml, "training");
-    const bool validated = lm_eval_has_split(entry.yaml, "validation");
-    if (!trained && !validated) return split_rows(read_yaml(entry.yaml, "test"), task);
-    task.examples = read_yaml(entry.yaml, trained ? "training" : "validation");
-    const bool tested = lm_eval_has_split(entry.yaml, "test");
-    task.questions = read_yaml(entry.yaml, tested ? "test" : "validation");
-    return;
-  }
+  if (!entry.yaml.empty()) return read_yaml_task(entry.yaml, task);
   task.examples = read_rows(entry.examples, entry.only);
   task.questions = read_rows(entry.questions, entry.only);
   if (!entry.training.empty()) task.training = read_rows(entry.training, entry.only);
