@@ -15,7 +15,10 @@ constexpr std::size_t kNameBytes = 16;  ///< Leaves room for three rivals in 100
 /// "+3.2*  1.0..5.4", or a dash.
 std::string comparison_text(const Comparison* c) {
   if (c == nullptr) return fmt::format("{:>5}  {:<10}", "-", "");
-  const auto edge = [](double x) { return fmt::format("{:.1f}", std::stod(points(x))); };
+  const auto edge = [](double x) {
+    const std::string text = points(x);
+    return text.starts_with('+') ? text.substr(1) : text;
+  };
   return fmt::format("{:>5}{:1} {:<10}", points(c->difference.mean), significance(*c),
                      edge(c->difference.low) + ".." + edge(c->difference.high));
 }

@@ -14,7 +14,8 @@ namespace crayon {
 /// A difference of two shares in points: "+3.2", "-0.4", "0.0".
 [[nodiscard]] std::string points(double difference);
 
-/// Two digits that count, none behind the point from 10 on or where there is none: "0.42", "3.1", "8".
+/// Two digits that count, none behind the point from 10 on or where there is none: "0.42", "3.1",
+/// "8".
 [[nodiscard]] std::string short_number(double number);
 
 /// "0", "640 B", "12.5 kB", "1.2 MB": powers of 1000.

@@ -8,7 +8,7 @@
   const charts = [];
 
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
+  const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`)?.value;
   const percent = (share) => 100 * share;
   const shown = (share) => percent(share).toFixed(1);
   const find = (k, group, calibration) =>
