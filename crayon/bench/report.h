@@ -31,22 +31,29 @@ struct BenchSettings {
                                       const BenchSettings& settings);
 
 /// The page of a report: summary, tasks, settings. Needs nothing but itself.
-/// @throws Error CorruptFile  no report of ours; Unsupported: a newer one
+/// @param name  of the file, for messages and the page's foot
+/// @throws Error CorruptFile  no report of ours, or a key that is missing or wrong
+/// @throws Error Unsupported  a report of another schema
 [[nodiscard]] std::string report_html(const std::string& json, const std::string& name);
 
-/// The same as text for a terminal: one table a K and switch, held-out tasks first.
+/// The same as text for a terminal, mostly within 100 columns: for each K the held-out tasks (where
+/// there are none, the first group that there is) with label calibration off and on, and the costs.
+/// @throws Error  as report_html
 [[nodiscard]] std::string report_text(const std::string& json, const std::string& name);
 
-/// Reports side by side: every method that both have, with paired differences where the questions
-/// are the same. @throws Error  as report_html; InvalidArgument: fewer than two
 struct NamedReport {
   std::string name;
   std::string json;
 };
+/// Each further report against the first: what differs in settings and tasks, and for every method,
+/// K and switch that both have, paired differences on the tasks whose questions are the same, over
+/// the seeds that both have. @throws Error  as report_html; InvalidArgument: fewer than two
 [[nodiscard]] std::string compare_text(const std::vector<NamedReport>& reports);
 
-/// Writes JSON, gzip where the name ends in .gz; reads both. @throws Error  as files.h
+/// Writes JSON, gzip where the name ends in .gz. @throws Error  as write_atomically
 void write_report(const std::filesystem::path& path, const std::string& json);
+/// Reads either and looks at its schema. @throws Error  as read_text; CorruptFile: broken or short
+/// gzip, or no report of ours; Unsupported: a newer one; InvalidArgument: more than 1 GiB of text
 [[nodiscard]] std::string read_report(const std::filesystem::path& path);
 
 }  // namespace crayon

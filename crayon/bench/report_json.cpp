@@ -185,7 +185,8 @@ std::string report_json(const BenchRun& run, const BenchPlan& plan, const BenchS
   for (const TaskLine& line : summary.tasks) json["task_lines"].push_back(task_line_json(line));
   for (const BenchTask& task : run.tasks) json["tasks"].push_back(task_json(task));
   for (const BenchResult& result : run.results) json["results"].push_back(result_json(result));
-  return json.dump() + "\n";
+  // A command may hold bytes that are no UTF-8.
+  return json.dump(-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace crayon

@@ -1,0 +1,13 @@
+// The files of page/ and Chart.js, compiled in by the build.
+#pragma once
+
+#include <string>
+
+namespace crayon {
+
+[[nodiscard]] std::string page_template();  ///< With the places {{name}}.
+[[nodiscard]] std::string page_style();
+[[nodiscard]] std::string page_script();
+[[nodiscard]] std::string chart_script();
+
+}  // namespace crayon
