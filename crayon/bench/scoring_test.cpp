@@ -13,9 +13,7 @@ using ::testing::HasSubstr;
 using ::testing::Property;
 using ::testing::Throws;
 
-BenchRow row() {
-  return make_row("r", "What is wet?", {"water", "a stone", "die Wüste"}, 0);
-}
+BenchRow row() { return make_row("r", "What is wet?", {"water", "a stone", "die Wüste"}, 0); }
 
 TEST(Scoring, NamesGoBothWays) {
   for (const char* name : {"mean", "sum", "character", "letter"}) {
