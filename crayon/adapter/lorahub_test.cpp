@@ -131,8 +131,9 @@ TEST(LoraHubSearch, FollowsWhatNGOptPicks) {
   }
 }
 
+// On functions for which noise of 1e-14 changes nothing, so that rounding decides nothing.
 TEST(LoraHubSearch, TriesTheSameWeightsAsNevergrad) {
-  ASSERT_THAT(merge_golden().at("paths"), SizeIs(3));
+  ASSERT_THAT(merge_golden().at("paths"), SizeIs(4));
   for (const Json& path : merge_golden().at("paths")) {
     const auto n = path.at("n").get<std::size_t>();
     const auto name = path.at("function").get<std::string>();
@@ -165,20 +166,44 @@ std::vector<double> best_objectives(const std::string& name, std::size_t n) {
   return best;
 }
 
-TEST(LoraHubSearch, FindsOnOneHundredFunctionsEachWhatNevergradFinds) {
-  ASSERT_THAT(merge_golden().at(kToday).at("best"), SizeIs(6));
-  for (const Json& one : merge_golden().at(kToday).at("best")) {
+// COBYLA compares lengths and values that are often equal but for rounding (a step of delta, halved
+// twice), and goes on differently ever after. nevergrad under noise of 1e-14 finds the same as
+// without on as many of 100 functions as `noise` says; ours must agree with it as often, but for
+// five standard errors of such a count, and find as good weights.
+TEST(LoraHubSearch, FindsAsOftenWhatNevergradFindsAsNevergradItselfUnderNoise) {
+  const Json& golden = merge_golden();
+  ASSERT_THAT(golden.at(kToday).at("best"), SizeIs(6));
+  for (std::size_t k = 0; k < 6; ++k) {
+    const Json& one = golden.at(kToday).at("best").at(k);
+    const Json& noise = golden.at("noise").at(k);
     const auto name = one.at("function").get<std::string>();
     const auto n = one.at("n").get<std::size_t>();
     const auto want = one.at("objectives").get<std::vector<double>>();
+    ASSERT_EQ(noise.at("function"), one.at("function"));
+    ASSERT_EQ(noise.at("n"), one.at("n"));
 
     const auto got = best_objectives(name, n);
 
     ASSERT_EQ(got.size(), want.size());
-    std::size_t same = 0;
+    double same = 0;
     for (std::size_t s = 0; s < want.size(); ++s) same += std::abs(got[s] / want[s] - 1) < 1e-5;
-    EXPECT_GE(same, 95u) << name << " " << n;  // the rest: a comparison that rounding decides
-    EXPECT_NEAR(mean(got) / mean(want), 1.0, 0.01) << name << " " << n;
+    const double expected = noise.at("same").get<double>();
+    const double error = std::sqrt(expected * (100 - expected) / 100);
+    EXPECT_GE(same, expected - 5 * error) << name << " " << n;
+    EXPECT_NEAR(mean(got) / mean(want), 1.0, 0.05) << name << " " << n;
+  }
+}
+
+// What differs from LoraHub as it was published: the COBYLA of SciPy before 1.16, Powell's own,
+// found somewhat better weights in 40 evaluations than the one that SciPy has now, and than ours.
+TEST(LoraHubSearch, IsAtMostAThirdWorseThanPowellsOwnCobylaOfLoraHubsTime) {
+  for (const Json& one : merge_golden().at(kThen).at("best")) {
+    const auto name = one.at("function").get<std::string>();
+    const auto n = one.at("n").get<std::size_t>();
+    const double ratio =
+        mean(best_objectives(name, n)) / mean(one.at("objectives").get<std::vector<double>>());
+    EXPECT_GT(ratio, 1.0) << name << " " << n;
+    EXPECT_LT(ratio, 4.0 / 3) << name << " " << n;
   }
 }
 

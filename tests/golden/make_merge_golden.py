@@ -3,8 +3,7 @@
     python3 -m venv new && new/bin/pip install peft==0.20.0 torch nevergrad==1.0.12 scipy==1.17.1
     git clone https://github.com/sail-sg/lorahub   (commit df73afe)
     new/bin/python tests/golden/make_merge_golden.py merges --lorahub lorahub
-    new/bin/python tests/golden/make_merge_golden.py paths
-    new/bin/python tests/golden/make_merge_golden.py search
+    for part in search noise paths; do new/bin/python tests/golden/make_merge_golden.py $part; done
     python3 -m venv old && old/bin/pip install nevergrad==0.11.0 scipy==1.11.4 "numpy<2" "pandas<2.2" \
         bayesian-optimization==1.4.3
     old/bin/python tests/golden/make_merge_golden.py search
@@ -258,19 +257,28 @@ def test_function(name, n, seed):
     return function
 
 
-def minimise(function, n, budget=40):
-    """As LoraHub calls it. Returns the objectives and weights of all evaluations."""
+def minimise(function, n, budget=40, noise=None):
+    """As LoraHub calls it. Returns the objectives and weights of all evaluations.
+
+    noise: a random generator that changes what the optimizer sees by about 1e-14 of itself, which
+    shows what rounding decides.
+    """
     seen = []
 
     def objective(weights):
         value = function(weights) + 0.05 * sum(abs(float(numpy.float32(w))) for w in weights) / n
         seen.append((value, numbers(weights, 7)))
-        return value
+        return value * (1 + 1e-14 * noise.standard_normal()) if noise else value
 
     space = nevergrad.p.Array(init=[0] * n, upper=[1.5] * n, lower=[-1.5] * n)
     optimizer = nevergrad.optimizers.NGOpt(parametrization=space, budget=budget)
     optimizer.minimize(objective)
     return seen, optimizer._info()["sub-optim"]
+
+
+def best_objectives(name, n, noise=None):
+    return [min(v for v, _ in minimise(test_function(name, n, seed), n, noise=noise)[0])
+            for seed in range(100)]
 
 
 def search():
@@ -280,18 +288,36 @@ def search():
         found["picks"][str(n)] = minimise(test_function("sphere", n, 0), n)[1]
     for name in ("sphere", "coupled", "absolute"):
         for n in (8, 16):
-            best = [min(v for v, _ in minimise(test_function(name, n, s), n)[0])
-                    for s in range(100)]
+            best = best_objectives(name, n)
             found["best"].append({"function": name, "n": n, "objectives": numbers(best, 8)})
     return found
 
 
-def paths():
-    """All the weights that three searches try."""
+def noise(content):
+    """On how many of the 100 functions the search finds the same in spite of noise."""
+    random = numpy.random.default_rng(0)
     found = []
-    for name, n, seed in (("sphere", 8, 0), ("absolute", 8, 1), ("coupled", 2, 2)):
-        path, _ = minimise(test_function(name, n, seed), n)
-        found.append({"function": name, "n": n, "seed": seed, "weights": [w for _, w in path]})
+    for one in content[f"search_nevergrad_{nevergrad.__version__}"]["best"]:
+        noisy = numpy.array(best_objectives(one["function"], one["n"], random))
+        ratio = noisy / one["objectives"]
+        found.append({"function": one["function"], "n": one["n"],
+                      "same": int(numpy.sum(numpy.abs(ratio - 1) < 1e-5)),
+                      "mean": numbers(noisy.mean(), 8)})
+    return found
+
+
+def paths():
+    """All the weights that searches try; of the first functions on which rounding decides nothing."""
+    random = numpy.random.default_rng(0)
+    found = []
+    for name, n in (("sphere", 8), ("coupled", 8), ("absolute", 8), ("sphere", 16)):
+        for seed in range(100):
+            function = test_function(name, n, seed)
+            path = [w for _, w in minimise(function, n)[0]]
+            noisy = [[w for _, w in minimise(function, n, noise=random)[0]] for _ in range(3)]
+            if numpy.abs(numpy.array(noisy) - path).max() < 1e-6:
+                found.append({"function": name, "n": n, "seed": seed, "weights": path})
+                break
     return found
 
 
@@ -310,13 +336,16 @@ def write(content):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("part", choices=["merges", "paths", "search"])
+    parser.add_argument("part", choices=["merges", "search", "noise", "paths"])
     parser.add_argument("--lorahub", type=pathlib.Path, help="checkout of sail-sg/lorahub")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     content = json.loads(FILE.read_text()) if FILE.exists() else {}
     if args.part == "search":
         content[f"search_nevergrad_{nevergrad.__version__}"] = search()
+        return write(content)
+    if args.part == "noise":
+        content["noise"] = noise(content)
         return write(content)
     if args.part == "paths":
         content["paths"] = paths()

@@ -13,16 +13,18 @@ using Eigen::Index;
 using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
-constexpr double kWorst = 1e30;          // stands for values that no number can stand for
-constexpr double kPoorRatio = 0.1;       // of actual to predicted fall: below it delta shrinks
-constexpr double kGoodRatio = 0.7;       // above it delta may grow
-constexpr double kShrink = 0.5;          // factor of delta after a poor step
-constexpr double kGrow = 2.0;            // factor of delta after a good step
-constexpr double kSnap = 1.5;            // delta up to this times rho becomes rho
-constexpr double kSamePoint = 1e-4;      // times rho_end: closer points are one point
-constexpr double kSingular = 1.0;        // largest entry of inverse * edges - 1 that is borne
-constexpr double kLeastFall = 1e-6;      // times machine epsilon and rho: a fall that counts
-constexpr double kFarthestEdge = 2.0;    // times delta: longer edges make the geometry poor
+constexpr double kWorst = 1e30;      // stands for values that no number can stand for
+constexpr double kPoorRatio = 0.1;   // of actual to predicted fall: below it delta shrinks
+constexpr double kGoodRatio = 0.7;   // above it delta may grow
+constexpr double kShrink = 0.5;      // factor of delta after a poor step
+constexpr double kGrow = 2.0;        // factor of delta after a good step
+constexpr double kSnap = 1.5;        // delta up to this times rho becomes rho
+constexpr double kSamePoint = 1e-4;  // times rho_end: closer points are one point
+constexpr double kSingular = 1.0;    // largest entry of inverse * edges - 1 that is borne
+constexpr double kLeastFall = 1e-6;  // times machine epsilon and rho: a fall that counts
+// Times delta: longer edges make the geometry poor. Steps of delta that is halved twice after are
+// just that long; the margin makes them good on every machine, whatever rounding did.
+constexpr double kFarthestEdge = 2.0 * (1 + 1e-9);
 constexpr int kStepsPerEvaluation = 10;  // bounds the steps that evaluate nothing
 
 /// The best vertex, called the pole, and the edges that lead from it to the others.
@@ -94,6 +96,7 @@ class Search {
 
  private:
   [[nodiscard]] bool spent() const { return best_.evaluations >= options_.budget; }
+
   double evaluate(const VectorXd& point) {
     const std::vector<double> x(point.data(), point.data() + point.size());
     const double found = f_(x);
