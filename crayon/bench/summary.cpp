@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <utility>
@@ -13,7 +14,7 @@ namespace crayon {
 namespace {
 
 struct Answers {
-  TaskScores right;  ///< [seeds][questions]
+  std::map<std::uint64_t, std::vector<double>> right;  ///< [questions] for each seed
   double calibration_error = 0;
 };
 
@@ -25,7 +26,7 @@ double top_share(std::span<const float> scores) {
   return std::exp(*std::ranges::max_element(log_p));
 }
 
-void add(const BenchTask& task, const ScoreTable& scores, Answers& answers) {
+void add(const BenchTask& task, const ScoreTable& scores, std::uint64_t seed, Answers& answers) {
   std::vector<double> right;
   std::vector<double> confidence;
   std::vector<std::uint8_t> hits;
@@ -38,7 +39,7 @@ void add(const BenchTask& task, const ScoreTable& scores, Answers& answers) {
   const double n = static_cast<double>(answers.right.size());
   const double error = expected_calibration_error(confidence, hits);
   answers.calibration_error = (answers.calibration_error * n + error) / (n + 1);
-  answers.right.push_back(std::move(right));
+  answers.right[seed] = std::move(right);
 }
 
 bool in_group(const std::string& group, TaskKind kind) {
@@ -54,8 +55,10 @@ class Summary {
       if (methods_seen_.insert(result.method).second) methods_.push_back(result.method);
       ks_.insert(result.k);
       const auto task = std::ranges::find(run.tasks, result.task, &BenchTask::name);
-      add(*task, result.scores, answers_[{result.k, false, result.method}][result.task]);
-      add(*task, result.calibrated, answers_[{result.k, true, result.method}][result.task]);
+      add(*task, result.scores, result.seed,
+          answers_[{result.k, false, result.method}][result.task]);
+      add(*task, result.calibrated, result.seed,
+          answers_[{result.k, true, result.method}][result.task]);
     }
   }
 
@@ -88,13 +91,12 @@ class Summary {
   }
 
   /// A method's answers on these tasks; nothing when it lacks one of them.
-  [[nodiscard]] static std::vector<TaskScores> pick(const ByTask* by_task,
-                                                    const std::vector<std::string>& tasks) {
-    std::vector<TaskScores> picked;
+  [[nodiscard]] static std::vector<const Answers*> pick(const ByTask* by_task,
+                                                        const std::vector<std::string>& tasks) {
+    std::vector<const Answers*> picked;
     for (const std::string& task : tasks) {
-      const auto found = by_task == nullptr ? ByTask::const_iterator{} : by_task->find(task);
-      if (by_task == nullptr || found == by_task->end()) return {};
-      picked.push_back(found->second.right);
+      if (by_task == nullptr || !by_task->contains(task)) return {};
+      picked.push_back(&by_task->at(task));
     }
     return picked;
   }
@@ -106,23 +108,23 @@ class Summary {
     if (tasks.empty()) return table;
     for (const std::string& method : methods_) {
       const ByTask* by_task = find(k, calibrated, method);
-      const auto scores = pick(by_task, tasks);
-      if (scores.empty()) continue;
+      const auto answers = pick(by_task, tasks);
+      if (answers.empty()) continue;
+      std::vector<TaskScores> scores;
+      for (const Answers* on_task : answers) scores.push_back(all_rows(*on_task));
       SummaryLine line{.method = method,
                        .tasks = tasks.size(),
                        .seeds = scores.front().size(),
                        .accuracy = two_way_bootstrap(scores),
                        .against = {}};
-      for (std::size_t t = 0; t < tasks.size(); ++t) {
-        line.seeds = std::min(line.seeds, scores[t].size());
-        line.calibration_error +=
-            by_task->at(tasks[t]).calibration_error / static_cast<double>(tasks.size());
+      for (const Answers* on_task : answers) {
+        line.seeds = std::min(line.seeds, on_task->right.size());
+        line.calibration_error += on_task->calibration_error / static_cast<double>(tasks.size());
       }
       for (const char* rival : kRivals) {
-        const auto other = pick(find(k, calibrated, rival), tasks);
-        if (method != rival && !other.empty()) {
-          line.against.push_back(compare(rival, scores, other));
-        }
+        if (method == rival) continue;
+        auto comparison = compare(rival, answers, pick(find(k, calibrated, rival), tasks));
+        if (comparison) line.against.push_back(std::move(*comparison));
       }
       table.lines.push_back(std::move(line));
     }
@@ -130,13 +132,36 @@ class Summary {
     return table;
   }
 
-  static Comparison compare(const std::string& rival, const std::vector<TaskScores>& scores,
-                            const std::vector<TaskScores>& other) {
-    const auto differences = paired_differences(scores, other);
-    return {.against = rival,
-            .tasks = differences.size(),
-            .difference = two_way_bootstrap(differences),
-            .counts = count_wins(differences)};
+  static TaskScores all_rows(const Answers& answers) {
+    TaskScores rows;
+    for (const auto& [seed, right] : answers.right) rows.push_back(right);
+    return rows;
+  }
+
+  /// The rows of the seeds that both have.
+  static TaskScores common_rows(const Answers& of, const Answers& with) {
+    TaskScores rows;
+    for (const auto& [seed, right] : of.right) {
+      if (with.right.contains(seed)) rows.push_back(right);
+    }
+    return rows;
+  }
+
+  /// None where the rival lacks a task, or the two have no seed in common.
+  static std::optional<Comparison> compare(const std::string& rival,
+                                           const std::vector<const Answers*>& answers,
+                                           const std::vector<const Answers*>& other) {
+    if (other.empty()) return std::nullopt;
+    std::vector<TaskScores> differences;
+    for (std::size_t t = 0; t < answers.size(); ++t) {
+      const TaskScores x = common_rows(*answers[t], *other[t]);
+      if (x.empty()) return std::nullopt;
+      differences.push_back(paired_difference(x, common_rows(*other[t], *answers[t])));
+    }
+    return Comparison{.against = rival,
+                      .tasks = differences.size(),
+                      .difference = two_way_bootstrap(differences),
+                      .counts = count_wins(differences)};
   }
 
   static void correct(SummaryTable& table) {
@@ -161,13 +186,14 @@ class Summary {
         const ByTask* by_task = find(k, calibrated, method);
         if (by_task == nullptr || !by_task->contains(task.name)) continue;
         const Answers& answers = by_task->at(task.name);
-        const TwoWayEstimate estimate = two_way_bootstrap({&answers.right, 1});
+        const TaskScores rows = all_rows(answers);
+        const TwoWayEstimate estimate = two_way_bootstrap({&rows, 1});
         lines.push_back({.task = task.name,
                          .method = method,
                          .k = k,
                          .label_calibration = calibrated,
-                         .seeds = answers.right.size(),
-                         .questions = answers.right.front().size(),
+                         .seeds = rows.size(),
+                         .questions = rows.front().size(),
                          .accuracy = estimate.mean,
                          .standard_error = estimate.standard_error,
                          .calibration_error = answers.calibration_error});
