@@ -13,6 +13,14 @@ Matrix MethodInput::z() const {
 
 TaskWeights MethodInput::gate() const { return task_weights(pool.gate(), z()); }
 
+std::vector<BlendPart> MethodInput::parts(std::span<const float> weights) const {
+  std::vector<BlendPart> found;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    found.push_back({pool.adapters()[i], weights[i]});
+  }
+  return found;
+}
+
 std::vector<int> MethodInput::answers() const {
   std::vector<int> found;
   for (const BenchRow& row : examples) found.push_back(*row.example.answer);

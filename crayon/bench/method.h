@@ -53,6 +53,8 @@ struct MethodInput {
   [[nodiscard]] Matrix z() const;
   /// w [N] and familiarity, as the pool's gate gives them.
   [[nodiscard]] TaskWeights gate() const;
+  /// The pool's adapters with these weights [N]; borrows the pool.
+  [[nodiscard]] std::vector<BlendPart> parts(std::span<const float> weights) const;
   /// Index of the right choice of each example.
   [[nodiscard]] std::vector<int> answers() const;
   /// A stream of random numbers for this task, seed and purpose.

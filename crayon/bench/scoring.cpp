@@ -12,6 +12,9 @@
 #include "crayon/formats/adapter_file.h"
 
 namespace crayon {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(RowScores, scores, seconds, prompt_tokens, tokens, cut_rows)
+
 namespace {
 
 using Json = nlohmann::json;
@@ -64,24 +67,6 @@ Json format_key(const PromptFormat& format) {
   return {format.version,         format.style == PromptStyle::Chat,
           format.system,          format.with_context,
           format.without_context, format.choice_prefix};
-}
-
-Json to_json(const RowScores& found) {
-  return {{"scores", found.scores},
-          {"seconds", found.seconds},
-          {"prompt_tokens", found.prompt_tokens},
-          {"tokens", found.tokens},
-          {"cut_rows", found.cut_rows}};
-}
-
-RowScores from_json(const Json& json) {
-  RowScores found;
-  json.at("scores").get_to(found.scores);
-  json.at("seconds").get_to(found.seconds);
-  json.at("prompt_tokens").get_to(found.prompt_tokens);
-  json.at("tokens").get_to(found.tokens);
-  json.at("cut_rows").get_to(found.cut_rows);
-  return found;
 }
 
 }  // namespace
@@ -215,7 +200,7 @@ RowScores BenchScorer::score(const Adapter* adapter, const std::vector<BenchRow>
   key["adapter"] = adapter == nullptr ? "" : sha256_hex(file);
   key["shots"] = hash_rows({shots.begin(), shots.end()});
   if (const auto known = store_.get(key)) {
-    RowScores found = from_json(*known);
+    auto found = known->get<RowScores>();
     saved_seconds_ += found.seconds;
     return found;
   }
@@ -225,7 +210,7 @@ RowScores BenchScorer::score(const Adapter* adapter, const std::vector<BenchRow>
     engine_.set_adapter_bytes(file, "the method's adapter");
   }
   const RowScores found = run(rows, shots);
-  store_.put(key, to_json(found));
+  store_.put(key, found);
   return found;
 }
 

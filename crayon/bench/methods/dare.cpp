@@ -7,12 +7,9 @@ namespace {
 
 Prepared prepare(const MethodInput& input) {
   const std::vector<float> weights = input.gate().weights;
-  std::vector<BlendPart> parts;
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    parts.push_back({input.pool.adapters()[i], weights[i]});
-  }
-  return {.adapter = merge_dare(parts, 0.5, random_keep(0.5, input.rng("dare").next())),
-          .weights = weights};
+  return {
+      .adapter = merge_dare(input.parts(weights), 0.5, random_keep(0.5, input.rng("dare").next())),
+      .weights = weights};
 }
 
 }  // namespace

@@ -7,18 +7,12 @@
 namespace crayon {
 namespace {
 
-Adapter compose(const Pool& pool, std::span<const float> weights) {
-  std::vector<BlendPart> parts;
-  for (std::size_t i = 0; i < pool.size(); ++i) parts.push_back({pool.adapters()[i], weights[i]});
-  return lorahub_compose(parts);
-}
-
 Prepared prepare(const MethodInput& input) {
   const auto loss = [&](std::span<const float> weights) {
-    return answer_loss(input, compose(input.pool, weights));
+    return answer_loss(input, lorahub_compose(input.parts(weights)));
   };
   const LoraHubResult found = lorahub_search(input.pool.size(), loss);
-  return {.adapter = compose(input.pool, found.weights), .weights = found.weights};
+  return {.adapter = lorahub_compose(input.parts(found.weights)), .weights = found.weights};
 }
 
 }  // namespace

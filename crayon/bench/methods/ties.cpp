@@ -7,11 +7,7 @@ namespace {
 
 Prepared prepare(const MethodInput& input) {
   const std::vector<float> weights = input.gate().weights;
-  std::vector<BlendPart> parts;
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    parts.push_back({input.pool.adapters()[i], weights[i]});
-  }
-  return {.adapter = merge_ties(parts), .weights = weights};
+  return {.adapter = merge_ties(input.parts(weights)), .weights = weights};
 }
 
 }  // namespace
