@@ -40,8 +40,10 @@ class Runner {
         tools_(tools),
         store_(store),
         options_(options),
-        scorer_(model, engine, pool.manifest().prompt, plan.scoring, store,
-                options.context_tokens) {
+        scorer_(model, engine, pool.manifest().prompt, store,
+                {.scoring = plan.scoring,
+                 .context_tokens = options.context_tokens,
+                 .first_layer = pool.manifest().first_layer}) {
     (void)check_base(pool.manifest().base, model.base(),
                      fmt::format("pool '{}'", pool.folder().string()));
     if (tools.multitask != nullptr) {

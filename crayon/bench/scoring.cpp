@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
@@ -20,6 +21,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kLetters = 26;
+constexpr std::size_t kMostReadyBytes = std::size_t{1} << 30;
 
 const std::vector<std::pair<std::string, Scoring>> kScorings = {{"mean", Scoring::Mean},
                                                                 {"sum", Scoring::Sum},
@@ -60,6 +62,15 @@ RenderedPrompt render_row(const Model& model, const PromptFormat& format, const 
     prompt.choices.push_back(row.delimiter + choice);
   }
   return prompt;
+}
+
+/// The lowest block that it changes; 0 where it changes what is in no block.
+int lowest_layer(const Adapter& adapter) {
+  int lowest = std::numeric_limits<int>::max();
+  for (const LoraTensor& tensor : adapter.tensors) {
+    lowest = std::min(lowest, layer_of(tensor.name).value_or(0));
+  }
+  return lowest;
 }
 
 /// Everything that decides what the model reads.
@@ -119,17 +130,14 @@ float choice_score(Scoring scoring, const ScoredChoice& choice, const std::strin
 }
 
 BenchScorer::BenchScorer(const Model& model, Engine& engine, const PromptFormat& format,
-                         Scoring scoring, const Store& store, int context_tokens)
-    : model_(model),
-      engine_(engine),
-      format_(format),
-      scoring_(scoring),
-      store_(store),
-      context_tokens_(std::min(context_tokens, model.context_trained())) {}
+                         const Store& store, const ScorerOptions& options)
+    : model_(model), engine_(engine), format_(format), store_(store), options_(options) {
+  options_.context_tokens = std::min(options.context_tokens, model.context_trained());
+}
 
 Json BenchScorer::common_key(const std::vector<BenchRow>& rows) const {
   return {{"model", model_.base().sha256},
-          {"context", context_tokens_},
+          {"context", options_.context_tokens},
           {"format", format_key(format_)},
           {"rows", hash_rows(rows)}};
 }
@@ -139,7 +147,7 @@ std::size_t BenchScorer::fitting_shots(const std::vector<BenchRow>& rows,
   const Tokenize tokenize = prompt_tokenizer(model_);
   std::size_t longest = 0;
   for (const BenchRow& row : rows) {
-    const RenderedPrompt prompt = bench_prompt(model_, format_, row, scoring_);
+    const RenderedPrompt prompt = bench_prompt(model_, format_, row, options_.scoring);
     std::size_t answer = 0;
     for (const std::string& choice : prompt.choices) {
       answer = std::max(answer, tokenize(choice).size());
@@ -149,36 +157,95 @@ std::size_t BenchScorer::fitting_shots(const std::vector<BenchRow>& rows,
   std::size_t used = longest;
   std::size_t n = 0;
   for (; n < shots.size(); ++n) {
-    const RenderedPrompt shot = bench_prompt(model_, format_, shots[n], scoring_);
+    const RenderedPrompt shot = bench_prompt(model_, format_, shots[n], options_.scoring);
     const auto answer = static_cast<std::size_t>(*shots[n].example.answer);
     used += tokenize(shot.text + shot.choices[answer] + "\n\n").size() + 1;  // where tokens join
-    if (used > static_cast<std::size_t>(context_tokens_)) break;
+    if (used > static_cast<std::size_t>(options_.context_tokens)) break;
   }
   return n;
 }
 
-RowScores BenchScorer::run(const std::vector<BenchRow>& rows, std::span<const BenchRow> shots) {
+OnPrompts BenchScorer::progress(const std::string& step, std::size_t total) const {
+  return [this, step, total](std::size_t done) {
+    throw_if_interrupted();
+    if (on_progress_) on_progress_({step, done, total});
+  };
+}
+
+std::unique_ptr<PreparedPrompts> BenchScorer::prepare(const std::vector<BenchRow>& rows,
+                                                      int first_layer) {
+  std::vector<RenderedPrompt> prompts;
+  for (const BenchRow& row : rows) {
+    try {
+      prompts.push_back(bench_prompt(model_, format_, row, options_.scoring));
+    } catch (const Error& error) {
+      throw about_example(row.example.id, error);
+    }
+  }
+  try {
+    return engine_.prepare(prompts, first_layer, progress("read", rows.size()));
+  } catch (const Error&) {
+    // The engine does not know the rows' names: the one at fault says its own.
+    std::vector<Example> examples;
+    for (const BenchRow& row : rows) examples.push_back(row.example);
+    (void)count_cut(model_, examples, prompts, options_.context_tokens);
+    throw;
+  }
+}
+
+/// A task's questions and examples are asked for again and again; the oldest give way.
+const PreparedPrompts& BenchScorer::ready(const std::vector<BenchRow>& rows, int first_layer) {
+  const std::string key = fmt::format("{} {}", first_layer, hash_rows(rows));
+  const auto found = std::ranges::find(ready_, key, &Ready::key);
+  if (found != ready_.end()) {
+    ready_.splice(ready_.begin(), ready_, found);
+    return *ready_.front().prompts;
+  }
+  ready_.push_front({key, prepare(rows, first_layer)});
+  std::size_t bytes = 0;
+  auto last = ready_.begin();
+  while (last != ready_.end() && (last == ready_.begin() || bytes < kMostReadyBytes)) {
+    bytes += (last++)->prompts->bytes();
+  }
+  ready_.erase(last, ready_.end());
+  return *ready_.front().prompts;
+}
+
+void BenchScorer::add(const BenchRow& row, const ScoreResult& result, RowScores& to) const {
+  std::vector<float> scores;
+  to.prompt_tokens += result.prompt_tokens;
+  to.tokens += result.prompt_tokens;
+  for (std::size_t c = 0; c < result.choices.size(); ++c) {
+    scores.push_back(choice_score(options_.scoring, result.choices[c], row.example.choices[c]));
+    to.tokens += static_cast<std::size_t>(result.choices[c].tokens);
+  }
+  if (result.cut_tokens > 0) ++to.cut_rows;
+  to.scores.push_back(std::move(scores));
+}
+
+RowScores BenchScorer::run(const std::vector<BenchRow>& rows, int first_layer) {
+  const PreparedPrompts& prompts = ready(rows, first_layer);
+  const auto start = std::chrono::steady_clock::now();
+  const auto results = engine_.score_prepared(prompts, progress("score", rows.size()));
+  RowScores found;
+  for (std::size_t i = 0; i < rows.size(); ++i) add(rows[i], results[i], found);
+  found.seconds = seconds_since(start) + prompts.seconds();
+  return found;
+}
+
+RowScores BenchScorer::run_behind(const std::vector<BenchRow>& rows,
+                                  std::span<const BenchRow> shots) {
   RowScores found;
   const auto start = std::chrono::steady_clock::now();
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    throw_if_interrupted();
-    const Example& example = rows[i].example;
+  const OnPrompts done = progress("score", rows.size());
+  for (const BenchRow& row : rows) {
     try {
-      const RenderedPrompt prompt = bench_prompt(model_, format_, rows[i], scoring_, shots);
-      const ScoreResult result = engine_.score({.prompt = prompt, .embed = false}, {});
-      std::vector<float> scores;
-      found.prompt_tokens += result.prompt_tokens;
-      found.tokens += result.prompt_tokens;
-      for (std::size_t c = 0; c < result.choices.size(); ++c) {
-        scores.push_back(choice_score(scoring_, result.choices[c], example.choices[c]));
-        found.tokens += static_cast<std::size_t>(result.choices[c].tokens);
-      }
-      if (result.cut_tokens > 0) ++found.cut_rows;
-      found.scores.push_back(std::move(scores));
+      const RenderedPrompt prompt = bench_prompt(model_, format_, row, options_.scoring, shots);
+      add(row, engine_.score({.prompt = prompt, .embed = false}, {}), found);
     } catch (const Error& error) {
-      throw about_example(example.id, error);
+      throw about_example(row.example.id, error);
     }
-    if (on_progress_) on_progress_({"score", i + 1, rows.size()});
+    done(found.scores.size());
   }
   found.seconds = seconds_since(start);
   return found;
@@ -196,7 +263,7 @@ RowScores BenchScorer::score(const Adapter* adapter, const std::vector<BenchRow>
   }
   Json key = common_key(rows);
   key["kind"] = "scores";
-  key["scoring"] = to_string(scoring_);
+  key["scoring"] = to_string(options_.scoring);
   key["adapter"] = adapter == nullptr ? "" : sha256_hex(file);
   key["shots"] = hash_rows({shots.begin(), shots.end()});
   if (const auto known = store_.get(key)) {
@@ -209,7 +276,9 @@ RowScores BenchScorer::score(const Adapter* adapter, const std::vector<BenchRow>
   } else {
     engine_.set_adapter_bytes(file, "the method's adapter");
   }
-  const RowScores found = run(rows, shots);
+  const int lowest = adapter == nullptr ? options_.first_layer : lowest_layer(*adapter);
+  const int first_layer = lowest < options_.first_layer ? 0 : options_.first_layer;
+  const RowScores found = shots.empty() ? run(rows, first_layer) : run_behind(rows, shots);
   store_.put(key, found);
   return found;
 }

@@ -1,6 +1,8 @@
 // How a choice's score is made, and rows scored by the model with everything cached that can be.
 #pragma once
 
+#include <list>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -46,11 +48,19 @@ struct RowScores {
   std::size_t cut_rows = 0;       ///< Whose passage was cut to fit the context.
 };
 
+struct ScorerOptions {
+  Scoring scoring = Scoring::Mean;
+  int context_tokens = 2048;
+  /// The lowest block that the pool's adapters change: what the blocks below make of a row is
+  /// worked out once for all adapters. One that changes a lower block costs whole passes.
+  int first_layer = 0;
+};
+
 /// Scores and embeds rows; looks in the store first. Borrows all it is given.
 class BenchScorer {
  public:
-  BenchScorer(const Model& model, Engine& engine, const PromptFormat& format, Scoring scoring,
-              const Store& store, int context_tokens);
+  BenchScorer(const Model& model, Engine& engine, const PromptFormat& format, const Store& store,
+              const ScorerOptions& options);
 
   /// @param adapter  null: the base alone. It is rounded to F16, as a task's file is.
   /// @param shots    before every row, as many as leave room for the longest row
@@ -73,18 +83,33 @@ class BenchScorer {
   [[nodiscard]] const Model& model() const { return model_; }
   [[nodiscard]] Engine& engine() { return engine_; }
   [[nodiscard]] const PromptFormat& format() const { return format_; }
-  [[nodiscard]] Scoring scoring() const { return scoring_; }
+  [[nodiscard]] Scoring scoring() const { return options_.scoring; }
 
  private:
+  /// Rows that were made ready for the engine, by the hash of their prompts and the lowest block.
+  struct Ready {
+    std::string key;
+    std::unique_ptr<PreparedPrompts> prompts;
+  };
+
   [[nodiscard]] nlohmann::json common_key(const std::vector<BenchRow>& rows) const;
-  [[nodiscard]] RowScores run(const std::vector<BenchRow>& rows, std::span<const BenchRow> shots);
+  /// What the adapter that is set makes of the rows.
+  [[nodiscard]] RowScores run(const std::vector<BenchRow>& rows, int first_layer);
+  /// The same one by one, behind the shots.
+  [[nodiscard]] RowScores run_behind(const std::vector<BenchRow>& rows,
+                                     std::span<const BenchRow> shots);
+  [[nodiscard]] const PreparedPrompts& ready(const std::vector<BenchRow>& rows, int first_layer);
+  [[nodiscard]] std::unique_ptr<PreparedPrompts> prepare(const std::vector<BenchRow>& rows,
+                                                         int first_layer);
+  void add(const BenchRow& row, const ScoreResult& result, RowScores& to) const;
+  [[nodiscard]] OnPrompts progress(const std::string& step, std::size_t total) const;
 
   const Model& model_;
   Engine& engine_;
   const PromptFormat& format_;
-  Scoring scoring_;
   const Store& store_;
-  int context_tokens_;
+  ScorerOptions options_;
+  std::list<Ready> ready_;  ///< The one used last comes first.
   double saved_seconds_ = 0;
   OnProgress on_progress_;
 };

@@ -34,8 +34,13 @@ TEST(Scoring, ChoicesAreScoredAsTheirNamesSay) {
 class Scorer : public ::testing::Test {
  protected:
   BenchScorer scorer(Scoring scoring = Scoring::Mean, int context = 128) {
-    return {world_.model(), world_.engine(), world_.pool().manifest().prompt,
-            scoring,        store_,          context};
+    return {world_.model(),
+            world_.engine(),
+            world_.pool().manifest().prompt,
+            store_,
+            {.scoring = scoring,
+             .context_tokens = context,
+             .first_layer = world_.pool().manifest().first_layer}};
   }
   BenchWorld world_;
   Store store_{world_.path("work")};

@@ -48,6 +48,17 @@ struct ScoreResult {
   std::size_t cut_tokens = 0;  ///< Tokens of the passage that were cut to fit.
 };
 
+/// Prompts with choices that Engine::prepare has made ready to be scored under one adapter after
+/// another. Belongs to the engine that made it.
+class PreparedPrompts {
+ public:
+  virtual ~PreparedPrompts() = default;
+  [[nodiscard]] virtual std::size_t bytes() const = 0;  ///< Of memory that it holds, about.
+  [[nodiscard]] virtual double seconds() const = 0;     ///< That preparing took.
+};
+/// Called with the number of prompts that are done; may throw Interrupted.
+using OnPrompts = std::function<void(std::size_t done)>;
+
 struct GenerateOptions {
   int max_tokens = 256;
   float temperature = 0;  ///< 0: greedy.
@@ -90,6 +101,21 @@ class Engine {
   /// @throws Error CorruptFile  model and adapter give numbers that are not finite
   [[nodiscard]] virtual ScoreResult score(const ScoreRequest& request,
                                           const EmbeddingSpec& spec) = 0;
+
+  /// Lays prompts with choices out in passes that several share, and works out once what the blocks
+  /// below `first_layer` make of them, which no adapter to come may change. Holds 4 d bytes a
+  /// token, and the other blocks' weights once more. Where the model cannot be split, as with
+  /// first_layer = 0, nothing is worked out beforehand.
+  /// An engine that has no better way keeps the prompts and calls score() for each.
+  /// @throws Error InvalidArgument  a prompt without choices, or that does not fit the context
+  [[nodiscard]] virtual std::unique_ptr<PreparedPrompts> prepare(
+      std::span<const RenderedPrompt> prompts, int first_layer, const OnPrompts& on_done = {});
+
+  /// Scores all of them with the adapter that is set: as score() does, but for rounding.
+  /// @throws Error Incompatible  the adapter changes a block below `first_layer`
+  /// @throws Error CorruptFile   as score()
+  [[nodiscard]] virtual std::vector<ScoreResult> score_prepared(const PreparedPrompts& prompts,
+                                                                const OnPrompts& on_done = {});
 
   /// Writes on from `prompt`. @throws Error InvalidArgument  the prompt fills the context
   /// @throws Error CorruptFile  as score()

@@ -22,6 +22,7 @@ class GgufModel final : public Model, public std::enable_shared_from_this<GgufMo
         gguf_(std::move(gguf)),
         base_(describe_model(path, options.with_hash)),
         chat_template_(options.chat_template),
+        gpu_layers_(options.gpu_layers),
         llama_(std::make_shared<LlamaModel>(path, options.gpu_layers)) {
     if (chat_template_.empty()) {
       const char* own = llama_model_chat_template(llama_->get(), nullptr);
@@ -64,7 +65,8 @@ class GgufModel final : public Model, public std::enable_shared_from_this<GgufMo
   }
 
   std::unique_ptr<Engine> open_engine(const EngineOptions& options) override {
-    return std::make_unique<LlamaEngine>(EngineModel{shared_from_this(), llama_, &gguf_}, options);
+    return std::make_unique<LlamaEngine>(
+        EngineModel{shared_from_this(), llama_, &gguf_, gpu_layers_}, options);
   }
 
   FloatTensor tensor(const std::string& name) const override {
@@ -89,6 +91,7 @@ class GgufModel final : public Model, public std::enable_shared_from_this<GgufMo
   Gguf gguf_;
   BaseModel base_;
   std::string chat_template_;  ///< Text, or a name that llama.cpp knows; "" for none.
+  int gpu_layers_;
   std::shared_ptr<const LlamaModel> llama_;
 };
 

@@ -48,6 +48,15 @@ std::string to_string(TensorType type) {
   return "f32";
 }
 
+TensorType tensor_type(const GgufTensor& tensor) {
+  for (const auto& [name, type] : kTensorTypes) {
+    if (ggml_number(type) == tensor.ggml_type) return type;
+  }
+  throw Error(ErrorCode::Unsupported,
+              fmt::format("tensor {} has ggml's number type {}; expected f32, f16, bf16 or q8_0",
+                          in_quotes(tensor.name), tensor.ggml_type));
+}
+
 Gguf Gguf::open(const std::filesystem::path& path, const GgufLimits& limits) {
   auto input = std::make_shared<const InputFile>(path);
   GgufSource source(*input, path.string());

@@ -46,6 +46,9 @@ struct GgufTensor {
   std::uint64_t bytes = 0;
 };
 
+/// The number type of a tensor. @throws Error Unsupported  one that is not in TensorType
+[[nodiscard]] TensorType tensor_type(const GgufTensor& tensor);
+
 struct GgufLimits {
   std::uint64_t max_metadata = 65536;  ///< Keys.
   std::uint64_t max_tensors = 65536;

@@ -5,23 +5,35 @@
 #include <ggml.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "crayon/base/error.h"
 
 namespace crayon::internal {
 
-void HiddenState::begin(const EmbeddingSpec& spec, bool end_pass) {
+void HiddenState::start(int layer, bool end_pass) {
   // Layer 0 is what the blocks are fed with; block k-1 puts out layer k.
-  name_ = spec.layer == 0 ? "embd" : fmt::format("l_out-{}", spec.layer - 1);
-  pooling_ = spec.pooling;
+  name_ = layer == 0 ? "embd" : fmt::format("l_out-{}", layer - 1);
   end_pass_ = end_pass;
+  keeps_rows_ = false;
   seen_ = 0;
   failed_ = false;
-  sum_.clear();
   active_ = true;
 }
 
-std::vector<float> HiddenState::finish() {
+void HiddenState::begin(const EmbeddingSpec& spec, bool end_pass) {
+  start(spec.layer, end_pass);
+  pooling_ = spec.pooling;
+  sum_.clear();
+}
+
+void HiddenState::begin_rows(int layer) {
+  start(layer, /*end_pass=*/true);
+  keeps_rows_ = true;
+  kept_rows_ = {};
+}
+
+void HiddenState::stop() {
   active_ = false;
   if (failed_ || seen_ == 0) {
     throw Error(ErrorCode::Unavailable,
@@ -29,6 +41,15 @@ std::vector<float> HiddenState::finish() {
                             "the llama.cpp that Crayon is built for",
                             name_));
   }
+}
+
+Matrix HiddenState::finish_rows() {
+  stop();
+  return std::move(kept_rows_);
+}
+
+std::vector<float> HiddenState::finish() {
+  stop();
   if (pooling_ == Pooling::Last) return last_;
   if (seen_ == 1) return first_;
   std::vector<float> mean(sum_.size());
@@ -65,6 +86,13 @@ void HiddenState::take(const ggml_tensor* tensor) {
   }
   rows_.resize(n * d);
   ggml_backend_tensor_get(tensor, rows_.data(), 0, n * d * sizeof(float));
+  if (keeps_rows_) {
+    kept_rows_.data.insert(kept_rows_.data.end(), rows_.begin(), rows_.end());
+    kept_rows_.rows += n;
+    kept_rows_.cols = d;
+    seen_ += n;
+    return;
+  }
   sum_.resize(d);
   for (std::size_t row = 0; row < n; ++row, ++seen_) {
     const float* x = rows_.data() + row * d;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "crayon/base/matrix.h"
 #include "crayon/gate/gate.h"
 
 struct ggml_tensor;
@@ -17,9 +18,13 @@ class HiddenState {
  public:
   /// @param end_pass  stop each pass right after the layer: for passes that need no logits
   void begin(const EmbeddingSpec& spec, bool end_pass);
+  /// Collects every row of what block layer - 1 puts out, and ends each pass there.
+  void begin_rows(int layer);
   /// Goes idle; the pooled state [d]. A prompt of one token has its mean over that token.
   /// @throws Error Unavailable  the pass did not show the layer
   [[nodiscard]] std::vector<float> finish();
+  /// Goes idle; all rows since begin_rows(), [n, d]. @throws Error  as finish()
+  [[nodiscard]] Matrix finish_rows();
   void abandon() { active_ = false; }  ///< Goes idle without a result.
 
   /// To be given to llama_context_params::cb_eval, with the object as user data.
@@ -28,17 +33,21 @@ class HiddenState {
  private:
   bool wants(const ggml_tensor* tensor) const;
   void take(const ggml_tensor* tensor);
+  void start(int layer, bool end_pass);
+  void stop();
 
   bool active_ = false;
   bool end_pass_ = false;
+  bool keeps_rows_ = false;
   Pooling pooling_ = Pooling::Last;
   std::string name_;         ///< Of the tensor, in llama.cpp's graph.
   std::vector<double> sum_;  ///< Over the rows but the first.
   std::vector<float> first_;
   std::vector<float> last_;
   std::vector<float> rows_;  ///< One ubatch.
-  std::size_t seen_ = 0;     ///< Rows so far.
-  bool failed_ = false;      ///< The callback must not throw: told in finish().
+  Matrix kept_rows_;
+  std::size_t seen_ = 0;  ///< Rows so far.
+  bool failed_ = false;   ///< The callback must not throw: told in finish().
 };
 
 }  // namespace crayon::internal

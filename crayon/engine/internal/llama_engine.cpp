@@ -12,7 +12,10 @@
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
 #include "crayon/base/interrupt.h"
+#include "crayon/engine/internal/context_params.h"
+#include "crayon/engine/internal/crown.h"
 #include "crayon/engine/internal/log_softmax.h"
+#include "crayon/engine/internal/packed_scorer.h"
 #include "crayon/formats/adapter_file.h"
 
 namespace crayon::internal {
@@ -38,28 +41,6 @@ EngineOptions checked(EngineOptions options) {
   return options;
 }
 
-llama_context_params context_params(const EngineOptions& options, std::size_t cells,
-                                    HiddenState& hidden) {
-  llama_context_params params = llama_context_default_params();
-  params.n_ctx = static_cast<std::uint32_t>(cells);
-  params.n_batch = static_cast<std::uint32_t>(options.batch_tokens);
-  params.n_ubatch = params.n_batch;
-  params.n_seq_max = static_cast<std::uint32_t>(options.max_choices) + 1;
-  params.n_outputs_max = std::max(static_cast<std::uint32_t>(kMaxOutputs), params.n_seq_max);
-  params.n_threads = options.threads;
-  params.n_threads_batch = options.threads;
-  params.kv_unified = true;  // branches share the prompt's cells
-  params.no_perf = true;
-  params.cb_eval = HiddenState::on_tensor;
-  params.cb_eval_user_data = &hidden;
-  if (options.exact) {
-    params.type_k = GGML_TYPE_F32;
-    params.type_v = GGML_TYPE_F32;
-    params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
-  }
-  return params;
-}
-
 /// "blk.17.attn_q.weight" to 17; what is not of a block, like the token embeddings, to -1.
 int block_of(const std::string& tensor) {
   if (!tensor.starts_with("blk.")) return -1;
@@ -70,6 +51,17 @@ int first_layer(const Adapter& adapter) {
   int first = std::numeric_limits<int>::max();
   for (const auto& tensor : adapter.tensors) first = std::min(first, block_of(tensor.name));
   return first;
+}
+
+void check_has_choices(const RenderedPrompt& prompt) {
+  if (!prompt.choices.empty()) return;
+  throw Error(ErrorCode::InvalidArgument, "a question to score has no choices; give at least one");
+}
+
+/// Of an adapter's file, as its first tensor has it.
+TensorType type_of(const Gguf& adapter) {
+  if (adapter.tensors().empty()) return TensorType::F32;
+  return tensor_type(adapter.tensors().front());
 }
 
 }  // namespace
@@ -113,7 +105,14 @@ LlamaEngine::LlamaEngine(EngineModel model, const EngineOptions& options)
       cells_(static_cast<std::size_t>(context_tokens_ + options_.batch_tokens)),
       tokenize_(prompt_tokenizer(*model_.keep)),
       hidden_(std::make_unique<HiddenState>()),
-      context_(model_.llama, context_params(options_, cells_, *hidden_)) {}
+      context_(model_.llama,
+               context_params(options_,
+                              {.cells = cells_,
+                               .sequences = static_cast<std::size_t>(options_.max_choices) + 1,
+                               .outputs = kMaxOutputs},
+                              *hidden_)) {}
+
+LlamaEngine::~LlamaEngine() = default;
 
 void LlamaEngine::check_layer(const EmbeddingSpec& spec) const {
   const int n_layers = model_.keep->base().n_layers;
@@ -226,10 +225,7 @@ void LlamaEngine::read_prompt(const ScoreRequest& request, const TokenizedChoice
 }
 
 ScoreResult LlamaEngine::score(const ScoreRequest& request, const EmbeddingSpec& spec) {
-  if (request.prompt.choices.empty()) {
-    throw Error(ErrorCode::InvalidArgument,
-                "a question to score has no choices; give at least one");
-  }
+  check_has_choices(request.prompt);
   if (request.embed) check_layer(spec);
   const auto tokens =
       tokenize_choices(request.prompt, tokenize_, static_cast<std::size_t>(context_tokens_));
@@ -320,15 +316,46 @@ void LlamaEngine::decode_branches(std::span<const Branch> round, std::size_t pre
 }
 
 double LlamaEngine::log_total(std::span<const float> row) const {
-  const double total = log_sum_exp(row);
-  if (std::isfinite(total)) return total;
-  throw Error(
-      ErrorCode::CorruptFile,
-      fmt::format(
-          "{}{}{}: the model's scores of the next token are not finite, so no answer "
-          "can be given; {}",
-          model_.gguf->file(), adapter_ ? " with " : "", adapter_ ? adapter_name_ : "",
-          adapter_ ? "use another adapter, or smaller weights" : "use another file of this model"));
+  return finite_log_sum_exp(row, model_.gguf->file(), adapter_ ? adapter_name_ : "");
+}
+
+std::unique_ptr<PreparedPrompts> LlamaEngine::prepare(std::span<const RenderedPrompt> prompts,
+                                                      int first_layer, const OnPrompts& on_done) {
+  std::vector<TokenizedChoices> tokens;
+  for (const RenderedPrompt& prompt : prompts) {
+    throw_if_interrupted();
+    check_has_choices(prompt);
+    tokens.push_back(
+        tokenize_choices(prompt, tokenize_, static_cast<std::size_t>(context_tokens_)));
+  }
+  const bool splits =
+      first_layer > 0 && first_layer < model_.keep->base().n_layers && has_crown(*model_.gguf);
+  return packed(splits ? first_layer : 0).scorer->prepare(tokens, on_done);
+}
+
+/// The scorer of this lowest block; whichever adapter it had last.
+LlamaEngine::Packed& LlamaEngine::packed(int first_layer) {
+  Packed& packed = packed_[first_layer];
+  if (!packed.scorer) {
+    packed.scorer = std::make_unique<PackedScorer>(model_, options_, first_layer);
+  }
+  return packed;
+}
+
+std::vector<ScoreResult> LlamaEngine::score_prepared(const PreparedPrompts& prompts,
+                                                     const OnPrompts& on_done) {
+  const auto& made = dynamic_cast<const PackedPrompts&>(prompts);
+  Packed& here = packed(made.first_layer());
+  if (here.adapter_version != adapter_version_) {
+    here.adapter_version = 0;  // of none, until the adapter is set
+    if (adapter_) {
+      here.scorer->set_adapter(adapter_value_, adapter_type_, adapter_name_);
+    } else {
+      here.scorer->remove_adapter();
+    }
+    here.adapter_version = adapter_version_;
+  }
+  return here.scorer->score(made, on_done);
 }
 
 Matrix LlamaEngine::logits(std::span<const int> tokens) {
@@ -356,15 +383,17 @@ void LlamaEngine::set_adapters(std::span<const BlendPart> parts) {
     cached_.clear();
     context_.set_adapter(nullptr);
     adapter_.reset();
+    ++adapter_version_;
     return;
   }
   // One stacked adapter: llama.cpp would add several in the order of their addresses.
-  const Adapter sum = blend(parts).adapter;
+  Adapter sum = blend(parts).adapter;
   const AdapterFileOptions options{.architecture = model_.keep->base().architecture,
                                    .name = "blend",
                                    .type = TensorType::F32,
                                    .metadata = {}};
-  load_adapter(sum, adapter_to_gguf(sum, options), "the blended adapter");
+  const auto bytes = adapter_to_gguf(sum, options);
+  load_adapter(std::move(sum), options.type, bytes, "the blended adapter");
 }
 
 void LlamaEngine::set_adapter_file(const std::filesystem::path& file) {
@@ -373,10 +402,10 @@ void LlamaEngine::set_adapter_file(const std::filesystem::path& file) {
 
 void LlamaEngine::set_adapter_bytes(std::span<const std::byte> bytes, const std::string& name) {
   const Gguf gguf = Gguf::parse({bytes.begin(), bytes.end()}, name);
-  load_adapter(adapter_from_gguf(gguf), bytes, name);
+  load_adapter(adapter_from_gguf(gguf), type_of(gguf), bytes, name);
 }
 
-void LlamaEngine::load_adapter(const Adapter& adapter, std::span<const std::byte> gguf,
+void LlamaEngine::load_adapter(Adapter adapter, TensorType type, std::span<const std::byte> gguf,
                                const std::string& name) {
   check_fits_model(adapter, *model_.gguf, name);
   auto loaded = std::make_unique<LlamaAdapter>(model_.llama, gguf, name);
@@ -385,6 +414,9 @@ void LlamaEngine::load_adapter(const Adapter& adapter, std::span<const std::byte
   adapter_ = std::move(loaded);  // frees the old one, which the context no longer knows
   adapter_name_ = name;
   first_adapted_layer_ = first_layer(adapter);
+  adapter_value_ = std::move(adapter);
+  adapter_type_ = type;
+  ++adapter_version_;
 }
 
 }  // namespace crayon::internal

@@ -2,7 +2,9 @@
 // choices of a round, which share the prompt's cells.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -20,16 +22,24 @@ struct EngineModel {
   std::shared_ptr<const Model> keep;
   std::shared_ptr<const LlamaModel> llama;
   const Gguf* gguf = nullptr;  ///< Owned by `keep`.
+  int gpu_layers = 0;
 };
+
+class PackedScorer;
 
 class LlamaEngine final : public Engine {
  public:
   /// @throws Error InvalidArgument  an option out of range; Unavailable: no memory
   LlamaEngine(EngineModel model, const EngineOptions& options);
+  ~LlamaEngine() override;
 
   Matrix embed(std::span<const RenderedPrompt> prompts, const EmbeddingSpec& spec,
                const std::function<void(std::size_t)>& on_done) override;
   ScoreResult score(const ScoreRequest& request, const EmbeddingSpec& spec) override;
+  std::unique_ptr<PreparedPrompts> prepare(std::span<const RenderedPrompt> prompts, int first_layer,
+                                           const OnPrompts& on_done) override;
+  std::vector<ScoreResult> score_prepared(const PreparedPrompts& prompts,
+                                          const OnPrompts& on_done) override;
   Generated generate(std::string_view prompt, const GenerateOptions& options,
                      const OnToken& on_token) override;
   Matrix logits(std::span<const int> tokens) override;
@@ -43,6 +53,11 @@ class LlamaEngine final : public Engine {
     std::size_t choice;
     std::span<const int> tokens;
     std::size_t unscored;  ///< First tokens that belong to the prompt.
+  };
+  /// For prompts prepared for one lowest block.
+  struct Packed {
+    std::unique_ptr<PackedScorer> scorer;
+    std::uint64_t adapter_version = 0;  ///< Of the adapter that it has.
   };
   class Capture;
   class Base;
@@ -67,8 +82,10 @@ class LlamaEngine final : public Engine {
                        std::vector<double>& sums);
   /// log_sum_exp of a row of logits. @throws Error CorruptFile  it is not finite
   [[nodiscard]] double log_total(std::span<const float> row) const;
-  void load_adapter(const Adapter& adapter, std::span<const std::byte> gguf,
+  /// @param gguf  the same adapter, whose numbers have this type
+  void load_adapter(Adapter adapter, TensorType type, std::span<const std::byte> gguf,
                     const std::string& name);
+  Packed& packed(int first_layer);
   [[nodiscard]] Outputs outputs_for(const EmbeddingSpec& spec) const;
 
   EngineModel model_;
@@ -80,9 +97,13 @@ class LlamaEngine final : public Engine {
   std::unique_ptr<LlamaAdapter> adapter_;  ///< null: the base alone.
   std::string adapter_name_;               ///< For messages.
   int first_adapted_layer_ = 0;            ///< Lowest block that the adapter changes.
-  LlamaContext context_;                   ///< Last: freed before the adapter that it uses.
-  std::size_t last_entry_ = 0;             ///< Of the last batch of prefill().
-  std::vector<int> cached_;                ///< Tokens whose keys and values the cache holds.
+  Adapter adapter_value_;                  ///< The adapter's numbers, for the packed scorers.
+  TensorType adapter_type_ = TensorType::F32;
+  std::uint64_t adapter_version_ = 0;  ///< Counted up when another one is set, or none.
+  std::map<int, Packed> packed_;       ///< By the lowest block; made when first needed.
+  LlamaContext context_;               ///< Last: freed before the adapter that it uses.
+  std::size_t last_entry_ = 0;         ///< Of the last batch of prefill().
+  std::vector<int> cached_;            ///< Tokens whose keys and values the cache holds.
 };
 
 /// Outputs (rows of logits) in one decode call; each costs n_vocab floats in two buffers.

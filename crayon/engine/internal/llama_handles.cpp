@@ -1,9 +1,8 @@
 #include "crayon/engine/internal/llama_handles.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <mutex>
@@ -12,31 +11,26 @@
 
 #include "crayon/base/error.h"
 #include "crayon/engine/internal/llama_log.h"
+#include "crayon/engine/internal/memory_file.h"
 
 namespace crayon::internal {
 namespace {
 
-struct CloseFile {
-  void operator()(std::FILE* file) const noexcept { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, CloseFile>;
-
-/// A file in memory that holds `bytes`: llama.cpp reads adapters from files only.
-File memory_file(std::span<const std::byte> bytes) {
-  const int fd = memfd_create("crayon-adapter", MFD_CLOEXEC);
-  if (fd < 0) throw Error(ErrorCode::Unavailable, "no memory for an adapter's file (memfd_create)");
-  File file(fdopen(fd, "w+b"));
-  if (!file) {
-    close(fd);
-    throw Error(ErrorCode::Unavailable, "no memory for an adapter's file (fdopen)");
-  }
-  if (std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size() ||
-      std::fflush(file.get()) != 0) {
+/// A file in memory that holds `bytes`.
+File file_of(std::span<const std::byte> bytes) {
+  File file = memory_file("crayon-adapter");
+  if (std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size()) {
     throw Error(ErrorCode::Unavailable,
                 fmt::format("no memory for the {} bytes of an adapter", bytes.size()));
   }
-  std::rewind(file.get());
+  rewind_file(file);
   return file;
+}
+
+llama_model_params model_params(int gpu_layers) {
+  llama_model_params params = llama_model_default_params();
+  params.n_gpu_layers = gpu_layers;
+  return params;
 }
 
 }  // namespace
@@ -57,11 +51,18 @@ void rethrow_as_corrupt(const std::string& file) {
 }
 
 LlamaModel::LlamaModel(const std::filesystem::path& gguf, int gpu_layers) : file_(gguf.string()) {
+  load([&] { return llama_model_load_from_file(gguf.c_str(), model_params(gpu_layers)); });
+}
+
+LlamaModel::LlamaModel(std::FILE* gguf, std::string name, int gpu_layers) : file_(std::move(name)) {
+  load([&] { return llama_model_load_from_file_ptr(gguf, model_params(gpu_layers)); });
+}
+
+template <typename Call>
+void LlamaModel::load(const Call& call) {
   start_llama();
   const LlamaLogCapture log;
-  llama_model_params params = llama_model_default_params();
-  params.n_gpu_layers = gpu_layers;
-  handle_.reset(guarded(file_, [&] { return llama_model_load_from_file(gguf.c_str(), params); }));
+  handle_.reset(guarded(file_, call));
   if (!handle_) {
     throw Error(ErrorCode::Incompatible,
                 fmt::format("{}: llama.cpp {} cannot load this model: {}; use a GGUF that "
@@ -73,7 +74,7 @@ LlamaModel::LlamaModel(const std::filesystem::path& gguf, int gpu_layers) : file
 LlamaAdapter::LlamaAdapter(std::shared_ptr<const LlamaModel> model, std::span<const std::byte> gguf,
                            const std::string& name)
     : model_(std::move(model)) {
-  const File file = memory_file(gguf);
+  const File file = file_of(gguf);
   const LlamaLogCapture log;
   const std::unique_lock lock(model_->adapters());
   handle_ = guarded(
@@ -95,6 +96,7 @@ void LlamaBatch::add(const Entry& entry) {
   tokens_.push_back(entry.token);
   positions_.push_back(entry.position);
   sequences_.push_back(entry.sequence);
+  sequence_counts_.push_back(entry.sequences);
   wanted_.push_back(entry.output ? 1 : 0);
   outputs_ += entry.output ? 1 : 0;
 }
@@ -103,17 +105,30 @@ void LlamaBatch::clear() {
   tokens_.clear();
   positions_.clear();
   sequences_.clear();
+  sequence_counts_.clear();
+  rows_ = {};
   wanted_.clear();
   outputs_ = 0;
 }
 
 llama_batch LlamaBatch::view() {
+  llama_seq_id most = 0;
+  for (std::size_t i = 0; i < size(); ++i)
+    most = std::max(most, sequences_[i] + sequence_counts_[i]);
+  while (all_.size() < static_cast<std::size_t>(most)) {
+    all_.push_back(static_cast<llama_seq_id>(all_.size()));
+  }
   sequence_pointers_.resize(size());
-  for (std::size_t i = 0; i < size(); ++i) sequence_pointers_[i] = &sequences_[i];
-  sequence_counts_.assign(size(), 1);
+  for (std::size_t i = 0; i < size(); ++i) {
+    sequence_pointers_[i] = all_.data() + sequences_[i];
+  }
   llama_batch batch{};
   batch.n_tokens = static_cast<std::int32_t>(size());
-  batch.token = tokens_.data();
+  if (rows_.empty()) {
+    batch.token = tokens_.data();
+  } else {
+    batch.embd = const_cast<float*>(rows_.data());  // only read
+  }
   batch.pos = positions_.data();
   batch.n_seq_id = sequence_counts_.data();
   batch.seq_id = sequence_pointers_.data();

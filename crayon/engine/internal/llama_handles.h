@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <shared_mutex>
@@ -41,6 +42,8 @@ class LlamaModel {
  public:
   /// @throws Error Incompatible, CorruptFile  llama.cpp rejects the file; its reason is quoted
   LlamaModel(const std::filesystem::path& gguf, int gpu_layers);
+  /// The same from an open file, from its start; it may be closed afterwards.
+  LlamaModel(std::FILE* gguf, std::string name, int gpu_layers);
 
   [[nodiscard]] llama_model* get() const noexcept { return handle_.get(); }
   [[nodiscard]] const llama_vocab* vocab() const noexcept {
@@ -50,6 +53,9 @@ class LlamaModel {
   [[nodiscard]] std::shared_mutex& adapters() const noexcept { return adapters_; }
 
  private:
+  template <typename Call>
+  void load(const Call& call);
+
   std::string file_;
   mutable std::shared_mutex adapters_;
   std::unique_ptr<llama_model, LlamaFree> handle_;
@@ -81,8 +87,11 @@ class LlamaBatch {
     int position = 0;
     int sequence = 0;
     bool output = false;  ///< Are this token's logits wanted?
+    int sequences = 1;    ///< It belongs to so many, from `sequence` on.
   };
   void add(const Entry& entry);
+  /// Hidden states [size(), d] to be read in place of the tokens; borrows them.
+  void feed(std::span<const float> rows) { rows_ = rows; }
   void clear();
   [[nodiscard]] std::size_t size() const { return tokens_.size(); }
   [[nodiscard]] std::size_t outputs() const { return outputs_; }
@@ -91,11 +100,13 @@ class LlamaBatch {
  private:
   std::vector<llama_token> tokens_;
   std::vector<llama_pos> positions_;
-  std::vector<llama_seq_id> sequences_;
+  std::vector<llama_seq_id> sequences_;  ///< The first one of each entry.
+  std::vector<llama_seq_id> all_;        ///< 0, 1, 2, ...: what the pointers point into.
   std::vector<llama_seq_id*> sequence_pointers_;
   std::vector<std::int32_t> sequence_counts_;
   std::vector<std::int8_t> wanted_;
   std::size_t outputs_ = 0;
+  std::span<const float> rows_;
 };
 
 /// One KV cache and its compute buffers.

@@ -1,9 +1,13 @@
 #include "crayon/engine/internal/log_softmax.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
+
+#include "crayon/base/error.h"
 
 namespace crayon::internal {
 namespace {
@@ -59,6 +63,19 @@ double log_sum_exp(std::span<const float> x) {
   }
   for (; i < x.size(); ++i) sum += exp_of_negative(x[i] - top);
   return top + std::log(sum);
+}
+
+double finite_log_sum_exp(std::span<const float> row, const std::string& model,
+                          const std::string& adapter) {
+  const double total = log_sum_exp(row);
+  if (std::isfinite(total)) return total;
+  const bool alone = adapter.empty();
+  throw Error(ErrorCode::CorruptFile,
+              fmt::format("{}{}{}: the model's scores of the next token are not finite, so no "
+                          "answer can be given; {}",
+                          model, alone ? "" : " with ", adapter,
+                          alone ? "use another file of this model"
+                                : "use another adapter, or smaller weights"));
 }
 
 }  // namespace crayon::internal

@@ -1,0 +1,131 @@
+// Prompts that are prepared once and scored under several adapters get the scores that each prompt
+// has by itself.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "crayon/base/error.h"
+#include "crayon/engine/engine.h"
+#include "crayon/formats/adapter_file.h"
+#include "crayon/testing/random.h"
+
+namespace crayon {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::FloatNear;
+using ::testing::HasSubstr;
+using ::testing::Pointwise;
+using ::testing::Property;
+using ::testing::Throws;
+
+std::vector<RenderedPrompt> some_prompts() {
+  std::vector<RenderedPrompt> prompts = {
+      {.text = "What is wet?", .choices = {" water", " a stone", " x"}},
+      {.text = "Yes or no?", .choices = {" y", " n"}},
+      {.text = "A",
+       .choices = {" the warm sun", " the warm sea", " it", " everything that is far"}},
+      {.text = std::string(90, 'w') + " and then?", .choices = {" on we go", " stop"}},
+      {.text = "What is hot?", .choices = {" fire"}}};
+  RenderedPrompt many{.text = "Which of all these numbers?", .choices = {}};
+  for (int i = 0; i < 300; ++i) many.choices.push_back(fmt::format(" {}", i));
+  prompts.push_back(many);
+  return prompts;
+}
+
+class Prepared : public ::testing::TestWithParam<const char*> {
+ protected:
+  Prepared() {
+    shape_.architecture = GetParam();
+    shape_.n_layers = 4;
+    write_random_model(folder_.path() / "tiny.gguf", shape_);
+    model_ = open_model(folder_.path() / "tiny.gguf", {.with_hash = false});
+  }
+  std::unique_ptr<Engine> engine(int batch_tokens = 512) const {
+    return model_->open_engine(
+        {.threads = 1, .context_tokens = 256, .exact = true, .batch_tokens = batch_tokens});
+  }
+  static std::vector<float> sums(const ScoreResult& result) {
+    std::vector<float> found;
+    for (const ScoredChoice& c : result.choices) found.push_back(c.sum_log_prob);
+    return found;
+  }
+  static void expect_as_one_by_one(Engine& engine, const PreparedPrompts& prepared) {
+    const auto prompts = some_prompts();
+    const auto results = engine.score_prepared(prepared);
+    ASSERT_EQ(results.size(), prompts.size());
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+      const ScoreResult alone = engine.score({.prompt = prompts[i], .embed = false}, {});
+      EXPECT_THAT(sums(results[i]), Pointwise(FloatNear(1e-3f), sums(alone))) << i;
+      EXPECT_EQ(results[i].prompt_tokens, alone.prompt_tokens);
+      EXPECT_EQ(results[i].choices.front().tokens, alone.choices.front().tokens);
+    }
+  }
+
+  TemporaryFolder folder_;
+  RandomModelOptions shape_;
+  std::shared_ptr<Model> model_;
+};
+
+TEST_P(Prepared, ScoresAreThoseOfEachPromptAloneUnderOneAdapterAfterAnother) {
+  const auto engine = this->engine();
+  const Adapter low = random_model_adapter(shape_, 2, 2, 5);
+  const Adapter high = random_model_adapter(shape_, 3, 3, 6);
+  const BlendPart both[] = {{low, 0.7f}, {high, -1.5f}};
+  const BlendPart one[] = {{high, 1.0f}};
+  const auto prepared = engine->prepare(some_prompts(), 2);
+  expect_as_one_by_one(*engine, *prepared);
+  engine->set_adapters(both);
+  expect_as_one_by_one(*engine, *prepared);
+  engine->set_adapters(one);
+  expect_as_one_by_one(*engine, *prepared);
+  engine->set_adapter_bytes(adapter_to_gguf(low, {.architecture = shape_.architecture,
+                                                  .name = "low",
+                                                  .type = TensorType::F16,
+                                                  .metadata = {}}),
+                            "low");
+  expect_as_one_by_one(*engine, *prepared);
+  engine->set_adapters({});
+  expect_as_one_by_one(*engine, *prepared);
+  EXPECT_GT(prepared->bytes(), 1000U);
+}
+
+TEST_P(Prepared, ScoresDoNotDependOnTheLengthOfPassesOrTheLowestBlock) {
+  const Adapter adapter = random_model_adapter(shape_, 3, 2, 5);
+  const BlendPart part[] = {{adapter, 1.0f}};
+  for (const int batch_tokens : {16, 100}) {
+    const auto engine = this->engine(batch_tokens);
+    engine->set_adapters(part);
+    for (const int first_layer : {0, 1, 3, 4}) {
+      expect_as_one_by_one(*engine, *engine->prepare(some_prompts(), first_layer));
+    }
+  }
+}
+
+TEST_P(Prepared, AnAdapterBelowTheLowestBlockIsRefusedByName) {
+  const auto engine = this->engine();
+  const auto prepared = engine->prepare(some_prompts(), 2);
+  const Adapter adapter = random_model_adapter(shape_, 1, 2, 5);
+  const BlendPart part[] = {{adapter, 1.0f}};
+  engine->set_adapters(part);
+  EXPECT_THAT([&] { (void)engine->score_prepared(*prepared); },
+              Throws<Error>(AllOf(Property(&Error::code, ErrorCode::Incompatible),
+                                  Property(&Error::what, HasSubstr("'blk.1.attn_k.weight'")))));
+  engine->set_adapters({});
+  expect_as_one_by_one(*engine, *prepared);
+}
+
+TEST_P(Prepared, APromptWithoutChoicesOrLongerThanTheContextIsRefused) {
+  const auto engine = this->engine();
+  const std::vector<RenderedPrompt> none = {{.text = "What?", .choices = {}}};
+  EXPECT_THAT([&] { (void)engine->prepare(none, 2); },
+              Throws<Error>(Property(&Error::what, HasSubstr("no choices"))));
+  const std::vector<RenderedPrompt> longer = {{.text = std::string(300, 'w'), .choices = {" x"}}};
+  EXPECT_THAT([&] { (void)engine->prepare(longer, 2); },
+              Throws<Error>(Property(&Error::code, ErrorCode::InvalidArgument)));
+}
+
+INSTANTIATE_TEST_SUITE_P(Architectures, Prepared, ::testing::Values("llama", "qwen2"));
+
+}  // namespace
+}  // namespace crayon
