@@ -83,6 +83,8 @@ struct Method {
   Prepared (*prepare)(const MethodInput& input);
   /// Why it cannot run with this pool and these tools; "" when it can.
   std::string (*missing)(const Pool& pool, const BenchTools& tools) = nullptr;
+  /// A tool whose make decides its results.
+  enum class Uses { Nothing, Multitask, Server } uses = Uses::Nothing;
 };
 
 /// All methods, in the order of the tables.

@@ -15,7 +15,6 @@ namespace crayon {
 struct BenchSettings {
   std::string version;  ///< Of Crayon, with the commit where it is known.
   std::string command;  ///< As typed.
-  std::string machine;  ///< CPU and threads; among the times, which differ from machine to machine.
   BaseModel model;
   std::string pool;       ///< PoolManifest::id
   std::string multitask;  ///< The same, or "".
@@ -55,5 +54,9 @@ void write_report(const std::filesystem::path& path, const std::string& json);
 /// Reads either and looks at its schema. @throws Error  as read_text; CorruptFile: broken or short
 /// gzip, or no report of ours; Unsupported: a newer one; InvalidArgument: more than 1 GiB of text
 [[nodiscard]] std::string read_report(const std::filesystem::path& path);
+
+/// The results of a report with all that a run needs to take them over. @throws Error  as
+/// read_report; CorruptFile: a key that is missing or wrong
+[[nodiscard]] EarlierResults read_results(const std::filesystem::path& path);
 
 }  // namespace crayon

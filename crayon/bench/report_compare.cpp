@@ -200,10 +200,20 @@ std::string tasks_text(const ReportData& a, const ReportData& b, const TaskPairs
   return out;
 }
 
+std::string partial_notes(const ReportData& a, const ReportData& b) {
+  std::string out;
+  for (const auto& [name, data] : {std::pair("A", &a), std::pair("B", &b)}) {
+    if (!is_partial(*data)) continue;
+    out += fmt::format("{} is partial: {}\n", name, results_text(*data));
+  }
+  return out;
+}
+
 std::string compare(const ReportData& a, const ReportData& b) {
   const TaskPairs tasks = pair_tasks(a, b);
-  std::string out = fmt::format("A  {}\nB  {}\n{}{}\n", one_line(a.name), one_line(b.name),
-                                differing_settings(a, b), tasks_text(a, b, tasks));
+  std::string out =
+      fmt::format("A  {}\nB  {}\n{}{}{}\n", one_line(a.name), one_line(b.name), partial_notes(a, b),
+                  differing_settings(a, b), tasks_text(a, b, tasks));
   const auto pairings = pair_lines(a, b, tasks);
   if (tasks.same.empty()) {
     return out + "The questions differ: no task can be compared.\n";

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "crayon/bench/report.h"
@@ -9,17 +8,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Four digits behind the point: what a page shows and a comparison needs.
-double rounded(double x) { return std::round(x * 1e4) / 1e4; }
-
-Json rounded(std::span<const float> numbers) {
+Json list_of(std::span<const float> numbers) {
   Json list = Json::array();
   for (const float x : numbers) list.push_back(rounded(static_cast<double>(x)));
   return list;
-}
-
-int chosen(std::span<const float> scores) {
-  return static_cast<int>(std::ranges::max_element(scores) - scores.begin());
 }
 
 Json estimate_json(const TwoWayEstimate& e) {
@@ -88,18 +80,21 @@ Json task_json(const BenchTask& task) {
 
 Json result_json(const BenchResult& result) {
   Json scores = Json::array();
-  Json choices = Json::array();
   Json calibrated = Json::array();
+  Json choices = Json::array();
+  Json choices_calibrated = Json::array();
   for (std::size_t i = 0; i < result.scores.size(); ++i) {
-    scores.push_back(rounded(result.scores[i]));
-    choices.push_back(chosen(result.scores[i]));
-    calibrated.push_back(chosen(result.calibrated[i]));
+    scores.push_back(list_of(result.scores[i]));
+    if (result.calibrates) calibrated.push_back(list_of(result.calibrated[i]));
+    choices.push_back(best_choice(result.scores[i]));
+    choices_calibrated.push_back(best_choice(result.calibrated[i]));
   }
   return {{"task", result.task},
           {"method", result.method},
           {"k", result.k},
           {"seed", result.seed},
-          {"weights", rounded(result.weights)},
+          {"key", result.key},
+          {"weights", list_of(result.weights)},
           {"texts", result.cost.texts},
           {"labels", result.cost.labels},
           {"shots", result.cost.shots},
@@ -109,8 +104,9 @@ Json result_json(const BenchResult& result) {
           {"cut_questions", result.cost.cut_questions},
           {"label_calibration", result.calibrates},
           {"scores", scores},
+          {"scores_calibrated", calibrated},
           {"choices", choices},
-          {"choices_calibrated", calibrated}};
+          {"choices_calibrated", choices_calibrated}};
 }
 
 Json methods_json(const BenchPlan& plan) {
@@ -161,12 +157,17 @@ Json settings_json(const BenchRun& run, const BenchPlan& plan, const BenchSettin
 }
 
 Json times_json(const BenchRun& run, const BenchSettings& settings) {
+  std::vector<std::string> machines;
   Json results = Json::array();
   for (const BenchResult& result : run.results) {
+    const auto known = std::ranges::find(machines, result.machine);
+    const auto machine = known - machines.begin();
+    if (known == machines.end()) machines.push_back(result.machine);
     results.push_back({{"customize_seconds", rounded(result.cost.customize_seconds)},
-                       {"answer_seconds", rounded(result.cost.answer_seconds)}});
+                       {"answer_seconds", rounded(result.cost.answer_seconds)},
+                       {"machine", machine}});
   }
-  return {{"machine", settings.machine}, {"command", settings.command}, {"results", results}};
+  return {{"machines", machines}, {"command", settings.command}, {"results", results}};
 }
 
 }  // namespace
@@ -175,6 +176,7 @@ std::string report_json(const BenchRun& run, const BenchPlan& plan, const BenchS
   const BenchSummary summary = summarise(run);
   Json json = {{"schema", "crayon-bench-customize/1"},
                {"settings", settings_json(run, plan, settings)},
+               {"cells", {{"planned", run.planned}, {"done", run.results.size()}}},
                {"methods", methods_json(plan)},
                {"tables", Json::array()},
                {"task_lines", Json::array()},

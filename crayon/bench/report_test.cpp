@@ -59,6 +59,8 @@ BenchResult make_result(const BenchTask& task, const std::string& method, std::s
   result.method = method;
   result.k = k;
   result.seed = seed;
+  result.key = std::string(64, 'c');
+  result.machine = "a machine";
   const std::size_t right = right_answers(method, seed);
   result.scores = make_scores(task, right);
   result.calibrates = task.kind == TaskKind::Near;
@@ -97,13 +99,13 @@ Fixture make_fixture(std::vector<std::uint64_t> seeds = {1, 2},
       }
     }
   }
+  made.run.planned = made.run.results.size();
   made.run.missing = {{"server", "no server <named>"}};
   std::vector<const Method*> methods{&find_method("base"), &find_method("uniform"),
                                      &find_method("crayon"), &find_method("server")};
   made.plan.grids = {{methods, ks, std::move(seeds)}};
   made.settings.version = "1.2.3";
   made.settings.command = "crayon bench --pool p";
-  made.settings.machine = "a machine";
   made.settings.model.name = "tiny & small";
   made.settings.model.sha256 = std::string(64, 'a');
   made.settings.pool = "pool-1";
@@ -210,7 +212,7 @@ TEST(ReportJson, HoldsMeansDifferencesAndCountsThatAreKnownByHand) {
 TEST(ReportJson, IsTheSameForTheSameInputsButForTimes) {
   Fixture other = make_fixture();
   EXPECT_EQ(report(), other.json());
-  other.settings.machine = "another machine";
+  other.run.results[5].machine = "another machine";
   other.run.results[3].cost.customize_seconds = 99;
   Json slow = other.parsed();
   Json fast = Json::parse(report());
@@ -343,6 +345,27 @@ TEST(ReportHtml, ShowsAReportWithoutResults) {
   empty.run.results.clear();
   EXPECT_THAT(report_html(empty.json(), "r"), HasSubstr("pool-1"));
   EXPECT_THAT(report_text(empty.json(), "r"), HasSubstr("0 tasks"));
+}
+
+TEST(ReportText, NamesEveryMachineWithItsResults) {
+  Fixture made = small_fixture();
+  EXPECT_THAT(report_text(small_report(), "r"), HasSubstr("\nMachine: a machine\n"));
+  made.run.results[2].machine = "a <second>";
+  EXPECT_THAT(report_text(made.json(), "r"),
+              AllOf(HasSubstr("\nMachine: a machine (17 results)\n"),
+                    HasSubstr("\nMachine: a <second> (1 result)\n"),
+                    HasSubstr("Seconds were measured on several machines.")));
+  EXPECT_THAT(report_html(made.json(), "r"),
+              AllOf(HasSubstr("a machine (17 results); a &lt;second&gt; (1 result)"),
+                    HasSubstr("measured on 2 machines")));
+}
+
+TEST(CompareText, SaysWhichReportIsPartial) {
+  Fixture part = small_fixture();
+  part.run.results.pop_back();
+  const std::string text = compare_text({{"a", small_report()}, {"b", part.json()}});
+  EXPECT_THAT(text, HasSubstr("\nB is partial: 17 of 18 planned results\n"));
+  EXPECT_THAT(text, Not(HasSubstr("A is partial")));
 }
 
 TEST(CompareText, FindsNoDifferenceBetweenEqualReports) {
@@ -479,7 +502,7 @@ TEST(ReportFile, RefusesAKeyThatIsMissingOrOfAnotherKindAndNamesIt) {
         "/tables/0/group", "/tables/0/methods/0/accuracy/mean",
         "/tables/0/methods/1/against/0/holm_p", "/task_lines/3/standard_error", "/tasks/0/answers",
         "/tasks/2/kind", "/results/5/choices", "/results/0/task", "/results/35/prompt_tokens",
-        "/times/results", "/times/machine"}) {
+        "/times/results", "/times/machines", "/times/results/3/machine", "/cells/planned"}) {
     const Json::json_pointer at(path);
     std::string shown = std::string(path).substr(1);
     std::ranges::replace(shown, '/', '.');

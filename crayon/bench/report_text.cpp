@@ -60,12 +60,17 @@ std::string cost_table(const ReportData& data, const SummaryTable& table) {
 }
 
 std::string heading(const ReportData& data) {
-  return fmt::format(
+  std::string out = fmt::format(
       "Crayon benchmark: pool {} on {}\n"
-      "{}, {}; score of a choice: {}\n\n",
+      "{}, {}; score of a choice: {}\n",
       one_line(data.settings.pool), one_line(data.settings.model.name),
       counted(data.tasks.size(), "task"), counted(data.methods.size(), "method"),
       one_line(data.scoring));
+  for (const std::string& machine : machines_of(data)) {
+    out += "Machine: " + one_line(machine) + "\n";
+  }
+  if (is_partial(data)) out += "PARTIAL: " + results_text(data) + " so far\n";
+  return out + "\n";
 }
 
 }  // namespace
@@ -85,10 +90,13 @@ std::string report_text(const std::string& json, const std::string& name) {
     }
     if (shown != nullptr) out += cost_table(data, *shown);
   }
-  out +=
-      "Accuracy: share of questions answered right, mean over tasks. Differences are in points on "
-      "the\nsame questions, with their 95 % band; * p < 0.05, corrected for the methods of the "
-      "table (Holm).\nECE: expected calibration error of the top choice's share.\n";
+  out += groups.empty()
+             ? "No table: no method has results for every task of a group.\n"
+             : "Accuracy: share of questions answered right, mean over tasks. "
+               "Differences are in points on the\nsame questions, with their 95 % band; "
+               "* p < 0.05, corrected for the methods of the table (Holm).\nECE: expected "
+               "calibration error of the top choice's share.\n";
+  if (data.machines.size() > 1) out += "Seconds were measured on several machines.\n";
   for (const Unavailable& one : data.missing) {
     out += fmt::format("Not run: {}: {}\n", one_line(one.method), one_line(one.why));
   }

@@ -4,17 +4,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
+#include <set>
 
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/base/sha256.h"
+#include "crayon/bench/internal/earlier.h"
 
 namespace crayon {
-
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(BenchCost, customize_seconds, answer_seconds, answer_tokens,
-                                   prompt_tokens, adapter_bytes, shots, texts, labels,
-                                   cut_questions)
 
 namespace {
 
@@ -30,6 +27,14 @@ std::size_t bytes_of(const Adapter& adapter) {
   for (const LoraTensor& t : adapter.tensors) numbers += t.a.data.size() + t.b.data.size();
   return 2 * numbers;
 }
+
+/// A cell, what decides its result, and the result as far as it is known.
+struct Planned {
+  BenchCell cell;
+  Json key;
+  std::string hash;
+  std::optional<BenchResult> result;
+};
 
 class Runner {
  public:
@@ -55,10 +60,10 @@ class Runner {
 
  private:
   void load_tasks(const std::vector<BenchCell>& cells);
-  [[nodiscard]] bool available(const Method& method);
+  [[nodiscard]] std::string why_missing(const Method& method);
   [[nodiscard]] Json key_of(const BenchCell& cell, const std::vector<BenchRow>& examples) const;
-  /// A cell's result from the store.
-  [[nodiscard]] std::optional<BenchResult> known(const BenchCell& cell) const;
+  [[nodiscard]] std::vector<Planned> planned_cells();
+  void work_out_all(std::vector<Planned>& cells, const OnCell& on_cell);
   BenchResult work_out(const BenchCell& cell, const std::vector<BenchRow>& examples);
   RowScores answer(const BenchCell& cell, const Prepared& prepared,
                    const std::vector<BenchRow>& rows, std::span<const BenchRow> shots);
@@ -80,7 +85,8 @@ class Runner {
   BenchScorer scorer_;
   BenchRun run_;
   std::vector<std::string> question_hashes_;
-  std::map<std::string, bool> available_;
+  std::vector<std::string> training_hashes_;
+  std::vector<std::pair<const Method*, std::string>> missing_;  ///< Why each method cannot run; "".
 };
 
 void Runner::load_tasks(const std::vector<BenchCell>& cells) {
@@ -90,30 +96,39 @@ void Runner::load_tasks(const std::vector<BenchCell>& cells) {
     throw_if_interrupted();
     run_.tasks.push_back(load_task(entry, plan_.questions, most));
     question_hashes_.push_back(hash_rows(run_.tasks.back().questions));
+    training_hashes_.push_back(hash_rows(run_.tasks.back().training));
   }
 }
 
-bool Runner::available(const Method& method) {
-  const auto known = available_.find(method.name);
-  if (known != available_.end()) return known->second;
+std::string Runner::why_missing(const Method& method) {
+  const auto known =
+      std::ranges::find(missing_, &method, [](const auto& one) { return one.first; });
+  if (known != missing_.end()) return known->second;
   const std::string why = method.missing == nullptr ? "" : method.missing(pool_, tools_);
-  if (!why.empty()) run_.missing.push_back({method.name, why});
-  return available_[method.name] = why.empty();
+  return missing_.emplace_back(&method, why).second;
 }
 
+/// Equal keys are equal work on whatever machine: a pool's id says nothing of its prompts.
 Json Runner::key_of(const BenchCell& cell, const std::vector<BenchRow>& examples) const {
-  Json key = {{"kind", "cell"},
+  const PromptFormat& format = pool_.manifest().prompt;
+  Json key = {{"kind", "result"},
               {"method", cell.method->name},
               {"version", cell.method->version},
               {"pool", pool_.manifest().id},
+              {"prompt",
+               {format.version, format.style == PromptStyle::Chat, format.system,
+                format.with_context, format.without_context, format.choice_prefix}},
               {"model", scorer_.model().base().sha256},
               {"scoring", to_string(plan_.scoring)},
               {"context", options_.context_tokens},
               {"examples", hash_rows(examples)},
+              {"training", training_hashes_[cell.task]},
               {"questions", question_hashes_[cell.task]},
               {"seed", cell.seed}};
-  if (tools_.multitask != nullptr) key["multitask"] = tools_.multitask->manifest().id;
-  if (cell.method->missing != nullptr) key["server"] = options_.server;
+  if (cell.method->uses == Method::Uses::Multitask && tools_.multitask != nullptr) {
+    key["multitask"] = tools_.multitask->manifest().id;
+  }
+  if (cell.method->uses == Method::Uses::Server) key["server"] = options_.server;
   return key;
 }
 
@@ -227,67 +242,83 @@ BenchResult Runner::work_out(const BenchCell& cell, const std::vector<BenchRow>&
   result.cost.texts = texts ? examples.size() : 0;
   result.cost.labels = cell.method->sees == Method::Sees::Labels ? examples.size() : 0;
   result.cost.cut_questions = answered.cut_rows;
+  result.machine = options_.machine;
+  finish(result);
   return result;
 }
 
-Json to_json(const BenchResult& result) {
-  return {{"scores", result.scores},
-          {"calibrated", result.calibrated},
-          {"calibrates", result.calibrates},
-          {"weights", result.weights},
-          {"cost", result.cost}};
+/// All cells with what is known of them; those of methods that cannot run and have no result are
+/// left out.
+std::vector<Planned> Runner::planned_cells() {
+  std::vector<Planned> all;
+  std::set<const Method*> known;
+  EarlierCells earlier(options_.earlier);
+  for (const BenchCell& cell : cells_of(plan_)) {
+    throw_if_interrupted();
+    const Json key = key_of(cell, draw_examples(run_.tasks[cell.task], cell.k, cell.seed));
+    const std::string hash = sha256_hex(std::string_view(key.dump()));
+    std::optional<BenchResult> result = earlier.take(hash, run_.tasks[cell.task].questions);
+    if (!result) {
+      if (const auto found = store_.get(key)) result = from_stored(*found);
+    }
+    if (result) known.insert(cell.method);
+    all.push_back({cell, key, hash, std::move(result)});
+  }
+  for (const TakenOver& counts : earlier.counts()) {
+    if (options_.on_taken_over) options_.on_taken_over(counts);
+  }
+  std::erase_if(all, [&](const Planned& one) {
+    return !why_missing(*one.cell.method).empty() && !known.contains(one.cell.method);
+  });
+  for (const auto& [method, why] : missing_) {
+    if (!why.empty() && !known.contains(method)) run_.missing.push_back({method->name, why});
+  }
+  return all;
 }
-
-BenchResult from_json(const Json& json) {
-  BenchResult result;
-  json.at("scores").get_to(result.scores);
-  json.at("calibrated").get_to(result.calibrated);
-  json.at("calibrates").get_to(result.calibrates);
-  json.at("weights").get_to(result.weights);
-  json.at("cost").get_to(result.cost);
-  return result;
-}
-
-std::optional<BenchResult> Runner::known(const BenchCell& cell) const {
-  const auto examples = draw_examples(run_.tasks[cell.task], cell.k, cell.seed);
-  const auto found = store_.get(key_of(cell, examples));
-  return found ? std::optional(from_json(*found)) : std::nullopt;
+/// Until the slice ends. A method that cannot run is passed over: what it has is an earlier run's.
+void Runner::work_out_all(std::vector<Planned>& cells, const OnCell& on_cell) {
+  const auto start = options_.now();
+  auto done = static_cast<std::size_t>(
+      std::ranges::count_if(cells, [](const Planned& one) { return one.result.has_value(); }));
+  for (Planned& one : cells) {
+    if (one.result || !why_missing(*one.cell.method).empty()) continue;
+    throw_if_interrupted();
+    if (options_.slice && options_.now() - start >= *options_.slice) break;
+    const BenchTask& task = run_.tasks[one.cell.task];
+    if (on_cell) {
+      on_cell(done++, cells.size(), fmt::format("{} {}", task.name, one.cell.method->name));
+    }
+    try {
+      one.result = work_out(one.cell, draw_examples(task, one.cell.k, one.cell.seed));
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("task '{}', method '{}': {}", task.name,
+                                            one.cell.method->name, error.what()));
+    }
+    store_.put(one.key, stored(*one.result));
+  }
+  if (on_cell) on_cell(done, cells.size(), "");
 }
 
 BenchRun Runner::run(const OnCell& on_cell) {
-  std::vector<BenchCell> cells = cells_of(plan_);
-  load_tasks(cells);
-  std::erase_if(cells, [&](const BenchCell& cell) { return !available(*cell.method); });
-  std::vector<std::optional<BenchResult>> results;
-  for (const BenchCell& cell : cells) {
-    throw_if_interrupted();
-    results.push_back(known(cell));
-  }
-  auto done = static_cast<std::size_t>(
-      std::ranges::count_if(results, [](const auto& result) { return result.has_value(); }));
-  for (std::size_t i = 0; i < cells.size(); ++i) {
-    if (results[i]) continue;
-    throw_if_interrupted();
-    const BenchCell& cell = cells[i];
-    const std::string& task = run_.tasks[cell.task].name;
-    if (on_cell) on_cell(done++, cells.size(), fmt::format("{} {}", task, cell.method->name));
-    const auto examples = draw_examples(run_.tasks[cell.task], cell.k, cell.seed);
-    try {
-      results[i] = work_out(cell, examples);
-    } catch (const Error& error) {
-      throw Error(error.code(),
-                  fmt::format("task '{}', method '{}': {}", task, cell.method->name, error.what()));
+  load_tasks(cells_of(plan_));
+  std::vector<Planned> cells = planned_cells();
+  work_out_all(cells, on_cell);
+  run_.planned = cells.size();
+  std::set<std::string> abandoned;
+  for (Planned& one : cells) {
+    if (!one.result) {
+      const std::string why = why_missing(*one.cell.method);
+      if (!why.empty() && abandoned.insert(one.cell.method->name).second) {
+        run_.abandoned.push_back({one.cell.method->name, why});
+      }
+      continue;
     }
-    store_.put(key_of(cell, examples), to_json(*results[i]));
-  }
-  if (on_cell) on_cell(cells.size(), cells.size(), "");
-  for (std::size_t i = 0; i < cells.size(); ++i) {
-    BenchResult& result = *results[i];
-    result.task = run_.tasks[cells[i].task].name;
-    result.method = cells[i].method->name;
-    result.k = cells[i].k;
-    result.seed = cells[i].seed;
-    run_.results.push_back(std::move(result));
+    BenchResult& result = run_.results.emplace_back(std::move(*one.result));
+    result.task = run_.tasks[one.cell.task].name;
+    result.method = one.cell.method->name;
+    result.k = one.cell.k;
+    result.seed = one.cell.seed;
+    result.key = one.hash;
   }
   return std::move(run_);
 }

@@ -1,67 +1,74 @@
 // Works out the cells of a plan.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "crayon/bench/method.h"
 #include "crayon/bench/plan.h"
+#include "crayon/bench/result.h"
 #include "crayon/bench/store.h"
 
 namespace crayon {
-
-/// What a method cost on one task.
-struct BenchCost {
-  double customize_seconds = 0;
-  double answer_seconds = 0;      ///< For all questions; the same when found again in the store.
-  std::size_t answer_tokens = 0;  ///< Read for all questions, prompt and choices.
-  std::size_t prompt_tokens = 0;  ///< Of these, the prompts'.
-  std::size_t adapter_bytes = 0;  ///< In F16.
-  std::size_t shots = 0;          ///< Examples in each prompt.
-  std::size_t texts = 0;          ///< Examples whose texts were seen ...
-  std::size_t labels = 0;         ///< ... and whose labels.
-  std::size_t cut_questions = 0;
-};
-
-/// One method on one task with one draw of examples.
-struct BenchResult {
-  std::string task;
-  std::string method;
-  std::size_t k = 0;
-  std::uint64_t seed = 0;
-  ScoreTable scores;        ///< [questions][choices], head applied, before label calibration.
-  ScoreTable calibrated;    ///< The same after it; equal where labels are not shared.
-  bool calibrates = false;  ///< Do the task's examples share labels, and is it the switch's to use?
-  std::vector<float> weights;  ///< [N], where the method has such.
-  BenchCost cost;
-};
 
 struct Unavailable {
   std::string method;
   std::string why;
 };
 
-struct BenchRun {
-  std::vector<BenchTask> tasks;      ///< In the plan's order.
-  std::vector<BenchResult> results;  ///< In the order of tasks, K, methods, seeds.
-  std::vector<Unavailable> missing;  ///< Methods of the plan that could not run, and why.
+/// Finished results of another run, with their keys.
+struct EarlierResults {
+  std::string name;  ///< Of their file, for messages.
+  std::vector<BenchResult> results;
 };
+
+/// What became of them.
+struct TakenOver {
+  std::string name;
+  std::size_t taken = 0;             ///< Cells of this plan that now have their result from it.
+  std::size_t again = 0;             ///< Cells of this plan that one before already gave.
+  std::size_t others = 0;            ///< Results of other work: no cell of this plan.
+  std::vector<std::string> methods;  ///< Whose results `others` are, each once.
+};
+
+struct BenchRun {
+  std::vector<BenchTask> tasks;        ///< In the plan's order.
+  std::vector<BenchResult> results;    ///< In the order of cells_of(), finished.
+  std::vector<Unavailable> missing;    ///< Methods of the plan that could not run, and why.
+  std::size_t planned = 0;             ///< Cells of the other methods; more than results: partial.
+  std::vector<Unavailable> abandoned;  ///< Methods with results of earlier runs and cells without,
+                                       ///< which cannot run here.
+};
+
+using Clock = std::function<std::chrono::steady_clock::time_point()>;
 
 struct RunOptions {
   int context_tokens = 2048;
   /// What identifies the server, for the store; "" without one.
   std::string server = {};
+  std::string machine = {};  ///< CPU and threads, for the results that are worked out.
+  /// Where results are looked for first, in this order; what is taken is not put into the store.
+  std::vector<EarlierResults> earlier = {};
+  /// Called once for each of them, before any work.
+  std::function<void(const TakenOver&)> on_taken_over = {};
+  /// No further cell is begun after this time; none: all are worked out.
+  std::optional<std::chrono::duration<double>> slice = {};
+  Clock now = std::chrono::steady_clock::now;  ///< For the slice alone.
 };
 
-/// Called before each cell that is not in the store: how many are done, of how many, and what it
-/// is; once more at the end.
+/// Called before each cell that is worked out: how many are done, of how many, and what it is; once
+/// more at the end.
 using OnCell = std::function<void(std::size_t done, std::size_t total, const std::string& what)>;
 
-/// Works out all cells that the store does not hold. Everything that can be wrong with tasks,
-/// methods and pool is found before the first of them.
+/// Works out the cells that neither earlier results nor the store hold, in the order of cells_of().
+/// Everything that can be wrong with tasks, methods, pool and earlier results is found before the
+/// first of them.
 /// @throws Error InvalidArgument  a task that cannot be read or has too few examples
 /// @throws Error Incompatible     the model is not the base of a pool
+/// @throws Error CorruptFile      an earlier result with the key of a cell but of another shape
 /// @throws Interrupted            what is done is kept
 [[nodiscard]] BenchRun run_bench(const BenchPlan& plan, Pool& pool, const Model& model,
                                  Engine& engine, const BenchTools& tools, const Store& store,

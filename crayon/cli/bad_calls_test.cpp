@@ -101,6 +101,13 @@ const BadCall kBadCalls[] = {
     {"bench customize --pool pool --model model.gguf --tasks tasks.toml", 2, "4 examples"},
     {"bench customize --pool pool --model model.gguf --tasks tasks.toml -o none/r.json", 2,
      "folder none does not exist"},
+    {"bench customize --pool pool --tasks tasks.toml --slice-minutes -1", 2, "--slice-minutes"},
+    {"bench customize --pool pool --tasks tasks.toml --from none.json", 3, "none.json"},
+    {"bench customize --pool pool --tasks tasks.toml --from notes.txt", 5,
+     "notes.txt: is not JSON"},
+    {"bench customize --pool pool --tasks tasks.toml --from other.json", 5, "schema 'x/1'"},
+    {"bench customize --pool pool --tasks tasks.toml --from new.json", 6, "customize/9'"},
+    {"bench customize --pool pool --tasks tasks.toml --from cut.json", 5, "'times' is missing"},
     {"bench report", 2, "reports is required"},
     {"bench report none.json", 3, "none.json"},
     {"bench report examples.jsonl", 5, "examples.jsonl"},
@@ -111,6 +118,9 @@ TEST_F(Program, BadCallsGiveOneClearLineTheRightStatusAndNoFile) {
   world_->write("empty.jsonl", "");
   world_->write("bad.jsonl", "{\"question\": \"secret\", \"choices\": [\"a\"]}\n");
   world_->write("notes.txt", "this is no GGUF");
+  world_->write("other.json", R"({"schema": "x/1"})");
+  world_->write("new.json", R"({"schema": "crayon-bench-customize/9"})");
+  world_->write("cut.json", R"({"schema": "crayon-bench-customize/1", "results": []})");
   world_->write("old.gguf", "as it was");
   world_->write("tasks.toml", "[tasks]\none = { data = \"examples.jsonl\" }");
   std::filesystem::create_directories(world_->path("folder"));

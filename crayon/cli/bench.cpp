@@ -37,9 +37,10 @@ struct BenchArgs {
   std::optional<std::size_t> questions;
   std::string scoring;
   fs::path work;
+  std::vector<fs::path> from;
+  std::optional<double> slice_minutes;
   fs::path out;
   fs::path html;
-  std::string command;
   std::vector<fs::path> reports;
 };
 
@@ -110,11 +111,70 @@ std::string machine_name(int threads) {
   return fmt::format("{}, {} threads", name, used);
 }
 
+/// The command line as typed, of the running program.
+std::string typed_command() {
+  std::ifstream words("/proc/self/cmdline");
+  std::string command;
+  for (std::string word; std::getline(words, word, '\0');) {
+    command += command.empty() ? fs::path(word).filename().string() : " " + word;
+  }
+  return command;
+}
+
+void say_taken_over(const TakenOver& from, std::ostream& notes) {
+  notes << fmt::format("{}: {} of {} results taken over", from.name, from.taken,
+                       from.taken + from.again + from.others);
+  if (from.again > 0) notes << fmt::format("; {} were there already", from.again);
+  if (from.others > 0) {
+    notes << fmt::format("; {} are of other work ({})", from.others, fmt::join(from.methods, ", "));
+  }
+  notes << "\n";
+}
+
+void say_missing(const BenchRun& run, std::ostream& notes) {
+  for (const Unavailable& one : run.missing) {
+    notes << fmt::format("left out {}: {}\n", one.method, one.why);
+  }
+  for (const Unavailable& one : run.abandoned) {
+    notes << fmt::format("cannot go on with {}: {}\n", one.method, one.why);
+  }
+  if (run.results.size() == run.planned) return;
+  notes << fmt::format(
+      "partial: {} of {} results; run it again, with the report as --from on "
+      "another machine, to go on\n",
+      run.results.size(), run.planned);
+}
+
+RunOptions run_options(const BenchArgs& args, std::vector<EarlierResults> earlier,
+                       std::ostream& notes) {
+  RunOptions options{.context_tokens = args.model.context_tokens,
+                     // The store knows a server by its model: the port of one on loopback changes
+                     // from run to run.
+                     .server = args.server.model.empty() ? args.server.url : args.server.model,
+                     .machine = machine_name(args.common.threads),
+                     .earlier = std::move(earlier)};
+  if (!args.common.quiet) {
+    options.on_taken_over = [&](const TakenOver& from) { say_taken_over(from, notes); };
+  }
+  if (args.slice_minutes) {
+    options.slice = std::chrono::duration<double, std::ratio<60>>(*args.slice_minutes);
+  }
+  return options;
+}
+
+void write_reports(const BenchArgs& args, const std::string& json, std::ostream& out) {
+  if (!args.out.empty()) write_report(args.out, json);
+  if (!args.html.empty()) write_atomically(args.html, report_html(json, "this run"));
+  out << (args.common.json ? json : report_text(json, "this run"));
+}
+
 void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes) {
   for (const fs::path& file : {args.out, args.html}) {
     if (!file.empty()) check_output(file);
   }
   const BenchPlan plan = plan_of(args);
+  std::vector<EarlierResults> earlier;
+  for (const fs::path& file : args.from) earlier.push_back(read_results(file));
   Pool pool = open_pool(args.pool);
   std::optional<Pool> multitask;
   if (!args.multitask.empty()) multitask = Pool::open(args.multitask);
@@ -135,33 +195,27 @@ void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes
   EngineOptions engine_settings = engine_options(args.model, args.common);
   engine_settings.reuse_from = 64;  // few examples before many questions are read once
   const auto engine = model->open_engine(engine_settings);
-  // The store knows a server by its model: the port of one on loopback changes from run to run.
-  const std::string server = args.server.model.empty() ? args.server.url : args.server.model;
+  const RunOptions options = run_options(args, std::move(earlier), notes);
   Progress progress(notes,
                     {.label = "bench", .total = 0, .unit = "cells", .enabled = !args.common.quiet});
-  const BenchRun run = run_bench(plan, pool, *model, *engine, tools, store,
-                                 {.context_tokens = args.model.context_tokens, .server = server},
+  const BenchRun run = run_bench(plan, pool, *model, *engine, tools, store, options,
                                  [&](std::size_t done, std::size_t total, const std::string& what) {
                                    progress.set_total(total);
                                    progress.set(done, what);
                                  });
-  for (const Unavailable& one : run.missing) {
-    if (!args.common.quiet) notes << fmt::format("left out {}: {}\n", one.method, one.why);
-  }
-  const std::string json = report_json(run, plan,
-                                       {.version = CRAYON_VERSION,
-                                        .command = args.command,
-                                        .machine = machine_name(args.common.threads),
-                                        .model = model->base(),
-                                        .pool = pool.manifest().id,
-                                        .multitask = multitask ? multitask->manifest().id : "",
-                                        .server = server,
-                                        .context_tokens = args.model.context_tokens,
-                                        .format = pool.manifest().prompt,
-                                        .n_adapters = pool.size()});
-  if (!args.out.empty()) write_report(args.out, json);
-  if (!args.html.empty()) write_atomically(args.html, report_html(json, "this run"));
-  out << (args.common.json ? json : report_text(json, "this run"));
+  if (!args.common.quiet) say_missing(run, notes);
+  write_reports(args,
+                report_json(run, plan,
+                            {.version = CRAYON_VERSION,
+                             .command = typed_command(),
+                             .model = model->base(),
+                             .pool = pool.manifest().id,
+                             .multitask = multitask ? multitask->manifest().id : "",
+                             .server = options.server,
+                             .context_tokens = args.model.context_tokens,
+                             .format = pool.manifest().prompt,
+                             .n_adapters = pool.size()}),
+                out);
 }
 
 void run_report(const BenchArgs& args, std::ostream& out) {
@@ -211,6 +265,14 @@ void add_customize(CLI::App& bench, const std::shared_ptr<BenchArgs>& args) {
                   "mean (per token; default), sum, character (sum over length) or letter");
   cmd->add_option("--work", args->work,
                   "Folder that keeps what is worked out; default: bench in the cache folder");
+  cmd->add_option("--from", args->from,
+                  "Earlier report to take results over from where they are of the same work; may "
+                  "be given several times")
+      ->allow_extra_args(false);
+  cmd->add_option("--slice-minutes", args->slice_minutes,
+                  "Begin no further cell after so many minutes and report what is there; run it "
+                  "again to go on")
+      ->check(CLI::Range(0.0, 1e6));
   cmd->add_option("-o,--out", args->out, "Report to write: FILE.json or FILE.json.gz");
   cmd->add_option("--html", args->html, "Page to write");
   add_server_options(*cmd, args->server);

@@ -51,9 +51,10 @@ BenchPlan BenchWorld::plan(const std::vector<std::string>& methods, std::vector<
 }
 
 BenchRun BenchWorld::run(const BenchPlan& plan, const std::string& work, const BenchTools& tools,
-                         const OnCell& on_cell) {
+                         const OnCell& on_cell, RunOptions options) {
   const Store store(path(work));
-  return run_bench(plan, pool_, *model_, *engine_, tools, store, {.context_tokens = 128}, on_cell);
+  options.context_tokens = 128;
+  return run_bench(plan, pool_, *model_, *engine_, tools, store, options, on_cell);
 }
 
 }  // namespace crayon

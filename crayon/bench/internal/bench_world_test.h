@@ -33,7 +33,8 @@ class BenchWorld {
                                std::vector<std::uint64_t> seeds = {1, 2}) const;
   /// Runs a plan with what was worked out before in folder `work`.
   [[nodiscard]] BenchRun run(const BenchPlan& plan, const std::string& work,
-                             const BenchTools& tools = {}, const OnCell& on_cell = {});
+                             const BenchTools& tools = {}, const OnCell& on_cell = {},
+                             RunOptions options = {});
 
   [[nodiscard]] Pool& pool() { return pool_; }
   [[nodiscard]] const Model& model() const { return *model_; }

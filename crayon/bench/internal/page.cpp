@@ -58,6 +58,14 @@ Json plotted_line(const SummaryLine& line) {
           {"high", line.accuracy.high}};
 }
 
+std::string partial_note(const ReportData& data) {
+  if (!is_partial(data)) return "";
+  return fmt::format(
+      "<p class=\"partial\"><b>Partial:</b> {} so far. A method stands in a table once it has "
+      "results for every task of it; those with fewer draws of examples have wider bands.</p>\n",
+      results_text(data));
+}
+
 }  // namespace
 
 std::string escaped(std::string_view text) {
@@ -128,7 +136,8 @@ std::string table_box(std::string_view classes, std::string_view caption, std::s
 std::string lead_text(const ReportData& data) {
   const std::size_t k = main_k(data);
   const std::string most = data.questions == 0 ? "all" : fmt::format("at most {}", data.questions);
-  return fmt::format(
+  std::string out = partial_note(data);
+  out += fmt::format(
       "<p>Compared: {} to make the model <b>{}</b> good at a task from K&nbsp;=&nbsp;{} of its "
       "examples, on {} ({}), with {} questions a task and {} of the examples. No method sees the "
       "questions that it is asked.</p>\n"
@@ -142,6 +151,13 @@ std::string lead_text(const ReportData& data) {
       data.methods.size() == 1 ? "one way" : fmt::format("{} ways", data.methods.size()),
       escaped(data.settings.model.name), k, counted(data.tasks.size(), "task"), task_counts(data),
       most, seeds_text(data), calibrated_tasks(data));
+  if (data.machines.size() > 1) {
+    out += fmt::format(
+        "<p>Seconds were measured on {} machines, named under <a href=\"#settings\">Settings</a>."
+        "</p>\n",
+        data.machines.size());
+  }
+  return out;
 }
 
 std::string switch_fields(const ReportData& data) {

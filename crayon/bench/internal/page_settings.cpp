@@ -26,7 +26,10 @@ std::string settings_list(const ReportData& data) {
   std::string out = "<dl>\n";
   out += text_entry("Crayon", s.version);
   out += code_entry("Command", s.command);
-  out += text_entry("Machine", s.machine);
+  const auto machines = machines_of(data);
+  out += text_entry(machines.size() > 1 ? "Machines" : "Machine",
+                    machines.empty() ? "none" : fmt::format("{}", fmt::join(machines, "; ")));
+  out += text_entry("Results", results_text(data));
   out += text_entry("Model", s.model.name);
   out += code_entry("SHA-256 of the model", or_none(s.model.sha256));
   out += text_entry("Pool", fmt::format("{} ({})", s.pool, counted(s.n_adapters, "adapter")));

@@ -92,6 +92,9 @@ std::string one_table(const ReportData& data, const SummaryTable& table) {
 
 std::string summary_tables(const ReportData& data) {
   std::string out;
+  if (groups_of(data).empty()) {
+    out = "<p class=\"note\">No method has results for every task of a group.</p>\n";
+  }
   const std::size_t k = main_k(data);
   for (const std::string& group : groups_of(data)) {
     for (const bool calibrated : {false, true}) {

@@ -36,6 +36,7 @@ struct ReportResult {
   std::vector<int> choices;             ///< [n], with label calibration off ...
   std::vector<int> choices_calibrated;  ///< ... and on.
   BenchCost cost;
+  std::size_t machine = 0;  ///< Index into ReportData::machines.
 };
 
 struct ReportGrid {
@@ -47,6 +48,8 @@ struct ReportGrid {
 struct ReportData {
   std::string name;  ///< Of the file.
   BenchSettings settings;
+  std::vector<std::string> machines;  ///< That worked out the results.
+  std::size_t planned = 0;            ///< Cells of the plan; more than results: partial.
   std::string scoring;
   std::size_t questions = 0;  ///< A task, at most; 0: all.
   std::vector<ReportGrid> grids;

@@ -48,6 +48,23 @@ std::string listed(const std::vector<std::string>& names) {
   return fmt::format("{} and {}", fmt::join(names.begin(), names.end() - 1, ", "), names.back());
 }
 
+bool is_partial(const ReportData& data) { return data.results.size() < data.planned; }
+
+std::string results_text(const ReportData& data) {
+  return fmt::format("{} of {}", data.results.size(), counted(data.planned, "planned result"));
+}
+
+std::vector<std::string> machines_of(const ReportData& data) {
+  if (data.machines.size() == 1) return data.machines;
+  std::vector<std::string> found;
+  for (std::size_t i = 0; i < data.machines.size(); ++i) {
+    const auto n = std::ranges::count(data.results, i, &ReportResult::machine);
+    found.push_back(
+        fmt::format("{} ({})", data.machines[i], counted(static_cast<std::size_t>(n), "result")));
+  }
+  return found;
+}
+
 std::string group_title(const std::string& group) {
   if (group == "held-out") return "Held-out tasks";
   if (group == "near") return "Near tasks";

@@ -30,6 +30,15 @@ namespace crayon {
 /// "a", "a and b", "a, b and c".
 [[nodiscard]] std::string listed(const std::vector<std::string>& names);
 
+/// Are results of the plan missing?
+[[nodiscard]] bool is_partial(const ReportData& data);
+
+/// "12 of 36 planned results".
+[[nodiscard]] std::string results_text(const ReportData& data);
+
+/// The machines' names, each with its number of results where there are several.
+[[nodiscard]] std::vector<std::string> machines_of(const ReportData& data);
+
 /// "Held-out tasks": what a group's table is headed with.
 [[nodiscard]] std::string group_title(const std::string& group);
 

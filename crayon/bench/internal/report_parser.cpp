@@ -1,15 +1,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string_view>
-#include <utility>
 
-#include "crayon/base/error.h"
-#include "crayon/base/text.h"
 #include "crayon/bench/internal/report_data.h"
+#include "crayon/bench/internal/report_fields.h"
 
 namespace crayon {
 namespace {
@@ -18,94 +14,6 @@ using Json = nlohmann::json;
 
 constexpr std::string_view kSchemaName = "crayon-bench-customize/";
 constexpr std::size_t kMaxMessageText = 60;
-
-/// An object of the report; borrows the value. Accessors throw CorruptFile with the key's path.
-class Fields {
- public:
-  Fields(const Json& value, const std::string& file, std::string path)
-      : value_(value), file_(file), path_(std::move(path)) {
-    if (!value.is_object()) throw wrong_value(path_, "an object");
-  }
-
-  [[nodiscard]] std::string text(const char* key) const {
-    const Json& value = need(key, &Json::is_string, "a text");
-    return value.get<std::string>();
-  }
-  [[nodiscard]] std::size_t count(const char* key) const {
-    return need(key, &Json::is_number_unsigned, "a count").get<std::size_t>();
-  }
-  [[nodiscard]] double number(const char* key) const {
-    const double found = need(key, &Json::is_number, "a number").get<double>();
-    if (!std::isfinite(found)) throw wrong(key, "a finite number");
-    return found;
-  }
-  [[nodiscard]] bool flag(const char* key) const {
-    return need(key, &Json::is_boolean, "true or false").get<bool>();
-  }
-  [[nodiscard]] Fields object(const char* key) const {
-    return {need(key, &Json::is_object, "an object"), file_, path_ + key + "."};
-  }
-  [[nodiscard]] std::vector<Fields> objects(const char* key) const {
-    std::vector<Fields> found;
-    for (const Json& item : list(key)) {
-      found.emplace_back(item, file_, fmt::format("{}{}.{}.", path_, key, found.size()));
-    }
-    return found;
-  }
-  [[nodiscard]] std::vector<std::string> texts(const char* key) const {
-    std::vector<std::string> found;
-    for (const Json& item : list(key)) {
-      if (!item.is_string()) throw wrong(key, "a list of texts");
-      found.push_back(item.get<std::string>());
-    }
-    return found;
-  }
-  [[nodiscard]] std::vector<std::uint64_t> counts(const char* key) const {
-    std::vector<std::uint64_t> found;
-    for (const Json& item : list(key)) {
-      if (!item.is_number_unsigned()) throw wrong(key, "a list of counts");
-      found.push_back(item.get<std::uint64_t>());
-    }
-    return found;
-  }
-  /// Indices of choices, `n` of them.
-  [[nodiscard]] std::vector<int> choices(const char* key, std::size_t n) const {
-    const auto expected = [n] { return fmt::format("{} indices of choices", n); };
-    std::vector<int> found;
-    if (list(key).size() != n) throw wrong(key, expected());
-    for (const Json& item : list(key)) {
-      if (!item.is_number_unsigned() || item.get<std::uint64_t>() > 1'000'000) {
-        throw wrong(key, expected());
-      }
-      found.push_back(item.get<int>());
-    }
-    return found;
-  }
-  [[nodiscard]] Error wrong(const char* key, std::string_view expected) const {
-    return wrong_value(path_ + key, expected);
-  }
-
- private:
-  [[nodiscard]] const Json& list(const char* key) const {
-    return need(key, &Json::is_array, "a list");
-  }
-  [[nodiscard]] const Json& need(const char* key, bool (Json::*is)() const noexcept,
-                                 std::string_view expected) const {
-    const auto found = value_.find(key);
-    if (found == value_.end() || !((*found).*is)()) throw wrong(key, expected);
-    return *found;
-  }
-  [[nodiscard]] Error wrong_value(std::string_view path, std::string_view expected) const {
-    return {ErrorCode::CorruptFile,
-            fmt::format("{}: '{}' is missing or not what it should be, expected {}; make the "
-                        "report again with crayon bench",
-                        file_, one_line(path), expected)};
-  }
-
-  const Json& value_;
-  const std::string& file_;
-  std::string path_;
-};
 
 Error no_report(const std::string& name, std::string_view found) {
   return {ErrorCode::CorruptFile,
@@ -135,7 +43,7 @@ void check_schema(const Json& json, const std::string& name) {
 bool is_needed(int /*depth*/, Json::parse_event_t event, Json& value) {
   if (event != Json::parse_event_t::key) return true;
   const auto& key = value.get_ref<const std::string&>();
-  return key != "scores" && key != "ids";
+  return key != "scores" && key != "scores_calibrated" && key != "ids";
 }
 
 /// Drops all keys of the whole but "schema".
@@ -216,38 +124,28 @@ ReportTask read_task(const Fields& at) {
           .answers = at.choices("answers", at.count("n"))};
 }
 
-ReportResult read_result(const Fields& at, const Fields& times,
-                         const std::vector<ReportTask>& tasks) {
+ReportResult read_result(const Fields& at, const Fields& times, const ReportData& data) {
   ReportResult result;
-  const auto task = std::ranges::find(tasks, at.text("task"), &ReportTask::name);
-  if (task == tasks.end()) throw at.wrong("task", "the name of one of the report's tasks");
-  result.task = static_cast<std::size_t>(task - tasks.begin());
+  const auto task = std::ranges::find(data.tasks, at.text("task"), &ReportTask::name);
+  if (task == data.tasks.end()) throw at.wrong("task", "the name of one of the report's tasks");
+  result.task = static_cast<std::size_t>(task - data.tasks.begin());
   result.method = at.text("method");
   result.k = at.count("k");
   result.seed = at.count("seed");
   result.calibrates = at.flag("label_calibration");
   result.choices = at.choices("choices", task->answers.size());
   result.choices_calibrated = at.choices("choices_calibrated", task->answers.size());
-  result.cost = {.customize_seconds = times.number("customize_seconds"),
-                 .answer_seconds = times.number("answer_seconds"),
-                 .answer_tokens = at.count("answer_tokens"),
-                 .prompt_tokens = at.count("prompt_tokens"),
-                 .adapter_bytes = at.count("adapter_bytes"),
-                 .shots = at.count("shots"),
-                 .texts = at.count("texts"),
-                 .labels = at.count("labels"),
-                 .cut_questions = at.count("cut_questions")};
+  result.cost = read_cost(at, times);
+  result.machine = read_machine(times, data.machines.size());
   return result;
 }
 
 void read_results(const Fields& all, ReportData& data) {
   const auto results = all.objects("results");
   const auto times = all.object("times").objects("results");
-  if (times.size() != results.size()) {
-    throw all.wrong("times.results", fmt::format("a list of {}", results.size()));
-  }
+  if (times.size() != results.size()) throw wrong_times(all, results.size());
   for (std::size_t i = 0; i < results.size(); ++i) {
-    data.results.push_back(read_result(results[i], times[i], data.tasks));
+    data.results.push_back(read_result(results[i], times[i], data));
   }
 }
 
@@ -257,7 +155,7 @@ void read_settings(const Fields& at, const Fields& times, ReportData& data) {
   const Fields prompt = at.object("prompt");
   settings.version = at.text("version");
   settings.command = times.text("command");
-  settings.machine = times.text("machine");
+  data.machines = times.texts("machines");
   settings.model.name = model.text("name");
   settings.model.sha256 = model.text("sha256");
   settings.pool = at.text("pool");
@@ -281,6 +179,28 @@ void read_settings(const Fields& at, const Fields& times, ReportData& data) {
 
 }  // namespace
 
+BenchCost read_cost(const Fields& result, const Fields& times) {
+  return {.customize_seconds = times.number("customize_seconds"),
+          .answer_seconds = times.number("answer_seconds"),
+          .answer_tokens = result.count("answer_tokens"),
+          .prompt_tokens = result.count("prompt_tokens"),
+          .adapter_bytes = result.count("adapter_bytes"),
+          .shots = result.count("shots"),
+          .texts = result.count("texts"),
+          .labels = result.count("labels"),
+          .cut_questions = result.count("cut_questions")};
+}
+
+std::size_t read_machine(const Fields& times, std::size_t machines) {
+  const std::size_t machine = times.count("machine");
+  if (machine >= machines) throw times.wrong("machine", "the index of one of the machines");
+  return machine;
+}
+
+Error wrong_times(const Fields& all, std::size_t results) {
+  return all.wrong("times.results", fmt::format("a list of {}", results));
+}
+
 void check_report(const std::string& json, const std::string& name) {
   check_schema(Json::parse(json, is_schema, /*allow_exceptions=*/false), name);
 }
@@ -292,6 +212,7 @@ ReportData parse_report(const std::string& json, const std::string& name) {
   ReportData data;
   data.name = name;
   read_settings(all.object("settings"), all.object("times"), data);
+  data.planned = all.object("cells").count("planned");
   for (const Fields& at : all.objects("methods")) {
     data.methods.push_back({.name = at.text("name"),
                             .summary = at.text("summary"),

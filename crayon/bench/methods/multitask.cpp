@@ -17,6 +17,7 @@ CRAYON_BENCH_METHOD(multitask) = {
     .missing = [](const Pool&, const BenchTools& tools) -> std::string {
       return tools.multitask == nullptr ? "no --multitask pool is given" : "";
     },
+    .uses = Method::Uses::Multitask,
 };
 
 }  // namespace crayon

@@ -31,6 +31,7 @@ CRAYON_BENCH_METHOD(server) = {
     .missing = [](const Pool&, const BenchTools& tools) -> std::string {
       return tools.remote == nullptr ? "no --server-url is given" : "";
     },
+    .uses = Method::Uses::Server,
 };
 
 }  // namespace crayon

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -37,18 +38,32 @@ void ProgramWorld::write(const std::string& name, const std::string& text) const
   write_atomically(path(name), text);
 }
 
-ProgramRun ProgramWorld::run(const std::string& args, const std::string& input,
-                             const std::string& settings) const {
+std::string ProgramWorld::command(const std::string& args, const std::string& settings) const {
   const char* program = std::getenv("CRAYON_BIN");
   if (program == nullptr) throw std::runtime_error("CRAYON_BIN is not set: run this by ctest");
-  write("run/in", input);
-  const std::string command = fmt::format(
+  return fmt::format(
       "cd {0} && exec env CRAYON_HOME={0}/home CRAYON_CACHE={0}/run XDG_CONFIG_HOME={0}/config "
       "CRAYON_THREADS=1 {1} {2} {3} <run/in >run/out 2>run/notes",
       folder_.path().string(), settings, program, args);
-  const int status = std::system(command.c_str());
+}
+
+ProgramRun ProgramWorld::run(const std::string& args, const std::string& input,
+                             const std::string& settings) const {
+  write("run/in", input);
+  const int status = std::system(command(args, settings).c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
           read_text(path("run/out")), read_text(path("run/notes"))};
+}
+
+pid_t ProgramWorld::start(const std::string& args) const {
+  write("run/in", "");
+  const std::string line = command(args, "");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::execl("/bin/sh", "sh", "-c", line.c_str(), nullptr);
+    ::_exit(127);
+  }
+  return child;
 }
 
 std::vector<std::string> ProgramWorld::files() const {

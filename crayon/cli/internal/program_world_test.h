@@ -1,6 +1,8 @@
 // For tests of this part: the built program as a child, and a small world for it to work on.
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -23,6 +25,8 @@ class ProgramWorld {
   /// Runs `crayon ARGS`; ARGS and SETTINGS ("NAME=value ...") are words of the shell.
   [[nodiscard]] ProgramRun run(const std::string& args, const std::string& input = {},
                                const std::string& settings = {}) const;
+  /// Starts the same without waiting. @return the id of its process, which the shell hands over
+  [[nodiscard]] pid_t start(const std::string& args) const;
   [[nodiscard]] std::filesystem::path path(const std::string& name) const {
     return folder_.path() / name;
   }
@@ -31,6 +35,8 @@ class ProgramWorld {
   [[nodiscard]] std::vector<std::string> files() const;
 
  private:
+  [[nodiscard]] std::string command(const std::string& args, const std::string& settings) const;
+
   TemporaryFolder folder_;
 };
 
