@@ -147,7 +147,8 @@ class ReadmeNumbers(unittest.TestCase):
         text = self.prose(GOLDEN)
         for words in ("K = 32 examples; seeds 1 and 2; at most 30 questions a task; 3 held-out tasks (2 near, 1 far) "
                       "and 1 of the pool's own.", "Model tiny, pool `tiny-1` (3 adapters), multitask pool `multi-1`; "
-                      "Crayon 0.1.0.", "Machine: a machine, 2 threads.", "Command: `crayon bench customize --pool tiny`.",
+                      "Crayon 0.1.0.", "Machine: a machine, 2 threads.",
+                      "Command: `crayon bench customize --pool tiny`.",
                       "The report also has K = 8."):
             self.assertIn(words, text)
 

@@ -4,23 +4,22 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <map>
 
-#include "crayon/base/error.h"
 #include "crayon/base/random.h"
 #include "crayon/stats/internal/mean_draws.h"
 #include "crayon/stats/internal/two_way_draws.h"
+#include "tests/errors.h"
 
 namespace crayon {
 namespace {
 
 using Tasks = std::vector<TaskScores>;
 using Values = std::vector<double>;
+using test::BadInput;
 using ::testing::DoubleNear;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::Pointwise;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
@@ -358,21 +357,10 @@ TEST(MeanDraws, AreDistributedAlikeInBothWaysOfDrawing) {
   EXPECT_EQ(MeanDraws(Values{5, 5, 5}).draw(rng), 5.0);
 }
 
-struct BadInput {
-  std::string what;
-  std::function<void()> call;
-};
-void PrintTo(const BadInput& bad, std::ostream* out) { *out << bad.what; }
 class PairedBadInputTest : public ::testing::TestWithParam<BadInput> {};
 
 TEST_P(PairedBadInputTest, IsOneClearError) {
-  try {
-    GetParam().call();
-    FAIL() << "accepted";
-  } catch (const Error& e) {
-    EXPECT_EQ(e.code(), ErrorCode::InvalidArgument);
-    EXPECT_THAT(e.what(), HasSubstr(GetParam().what));
-  }
+  EXPECT_THAT(GetParam().call, test::error_of(ErrorCode::InvalidArgument, GetParam().what));
 }
 
 BadInput bad_task(const std::string& what, const TaskScores& task,
