@@ -7,6 +7,7 @@
 #include "crayon/adapter/internal/merge_golden.h"
 #include "crayon/adapter/internal/sample.h"
 #include "crayon/base/error.h"
+#include "tests/errors.h"
 
 namespace crayon {
 namespace {
@@ -17,20 +18,12 @@ using internal::merge_golden;
 using internal::sample_adapter;
 using internal::sample_tensor;
 using internal::to_matrix;
-using ::testing::AllOf;
+using test::error_of;
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::FloatNear;
-using ::testing::HasSubstr;
 using ::testing::Pointwise;
-using ::testing::Property;
 using ::testing::SizeIs;
-using ::testing::Throws;
-
-auto error_of(ErrorCode code, const std::string& message) {
-  return Throws<Error>(
-      AllOf(Property(&Error::code, code), Property(&Error::what, HasSubstr(message))));
-}
 
 Eigen::VectorXd vector_of(std::span<const float> x) {
   return Eigen::Map<const Eigen::VectorXf>(x.data(), static_cast<Eigen::Index>(x.size()))

@@ -7,17 +7,15 @@
 
 #include "crayon/adapter/internal/sample.h"
 #include "crayon/base/error.h"
+#include "tests/errors.h"
 
 namespace crayon {
 namespace {
 
 using internal::sample_adapter;
 using internal::sample_tensor;
-using ::testing::AllOf;
+using test::error_of;
 using ::testing::Each;
-using ::testing::HasSubstr;
-using ::testing::Property;
-using ::testing::Throws;
 
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInf = std::numeric_limits<float>::infinity();
@@ -41,11 +39,6 @@ Eigen::MatrixXd dense(const Adapter& adapter) { return dense(adapter.tensors.at(
 double best_error(const Eigen::MatrixXd& target, Eigen::Index r) {
   const Eigen::VectorXd sigma = Eigen::JacobiSVD<Eigen::MatrixXd>(target).singularValues();
   return r >= sigma.size() ? 0.0 : sigma.tail(sigma.size() - r).norm();
-}
-
-auto error_of(ErrorCode code, const std::string& message) {
-  return Throws<Error>(
-      AllOf(Property(&Error::code, code), Property(&Error::what, HasSubstr(message))));
 }
 
 TEST(Blend, ExactModeEqualsWeightedSumOfDeltas) {

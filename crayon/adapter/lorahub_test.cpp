@@ -11,6 +11,7 @@
 #include "crayon/adapter/internal/merge_golden.h"
 #include "crayon/adapter/internal/sample.h"
 #include "crayon/base/error.h"
+#include "tests/errors.h"
 
 namespace crayon {
 namespace {
@@ -24,21 +25,14 @@ using internal::sample_adapter;
 using internal::to_adapter;
 using internal::to_adapters;
 using internal::to_parts;
+using test::error_of;
 using ::testing::AllOf;
 using ::testing::Each;
-using ::testing::HasSubstr;
-using ::testing::Property;
 using ::testing::SizeIs;
-using ::testing::Throws;
 
 constexpr std::size_t kBudget = 40;
 constexpr const char* kToday = "search_nevergrad_1.0.12";  // with SciPy 1.17
 constexpr const char* kThen = "search_nevergrad_0.11.0";   // with SciPy 1.11, as in 2023
-
-auto error_of(ErrorCode code, const std::string& message) {
-  return Throws<Error>(
-      AllOf(Property(&Error::code, code), Property(&Error::what, HasSubstr(message))));
-}
 
 using Loss = std::function<double(std::span<const float>)>;
 

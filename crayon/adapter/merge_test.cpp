@@ -9,6 +9,7 @@
 #include "crayon/adapter/internal/sample.h"
 #include "crayon/adapter/internal/ties.h"
 #include "crayon/base/error.h"
+#include "tests/errors.h"
 
 namespace crayon {
 namespace {
@@ -24,20 +25,12 @@ using internal::to_adapter;
 using internal::to_adapters;
 using internal::to_matrix;
 using internal::to_parts;
-using ::testing::AllOf;
+using test::error_of;
 using ::testing::Each;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-using ::testing::Property;
-using ::testing::Throws;
 
 // Both sides compute in float32 or better and store float32: a few units in the last place.
 constexpr double kTolerance = 1e-6;
-
-auto error_of(ErrorCode code, const std::string& message) {
-  return Throws<Error>(
-      AllOf(Property(&Error::code, code), Property(&Error::what, HasSubstr(message))));
-}
 
 void expect_factors(const Adapter& got, const Json& want) {
   const Adapter expected = to_adapter(want);

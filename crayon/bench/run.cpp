@@ -6,6 +6,7 @@
 #include <chrono>
 #include <set>
 
+#include "crayon/base/clock.h"
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/base/sha256.h"
@@ -16,10 +17,6 @@ namespace crayon {
 namespace {
 
 using Json = nlohmann::json;
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// A, B and their scales in F16, without the file's header.
 std::size_t bytes_of(const Adapter& adapter) {

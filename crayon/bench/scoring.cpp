@@ -6,6 +6,7 @@
 #include <chrono>
 #include <limits>
 
+#include "crayon/base/clock.h"
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/base/nearest.h"
@@ -27,10 +28,6 @@ const std::vector<std::pair<std::string, Scoring>> kScorings = {{"mean", Scoring
                                                                 {"sum", Scoring::Sum},
                                                                 {"character", Scoring::Character},
                                                                 {"letter", Scoring::Letter}};
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 std::size_t utf8_length(std::string_view text) {
   return static_cast<std::size_t>(std::ranges::count_if(

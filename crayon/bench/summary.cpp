@@ -21,6 +21,12 @@ struct Answers {
 /// One method, K and switch: what it got on each task.
 using ByTask = std::map<std::string, Answers>;
 
+/// A method's answers on a task, or two methods' difference, for all groups that hold the task.
+struct Ready {
+  TwoWayTask task;
+  std::optional<TwoWayEstimate> alone;  ///< Of the task alone, once asked for.
+};
+
 double top_share(std::span<const float> scores) {
   const auto log_p = log_softmax(scores);
   return std::exp(*std::ranges::max_element(log_p));
@@ -71,6 +77,7 @@ class Summary {
           if (!table.lines.empty()) summary.tables.push_back(std::move(table));
         }
         add_task_lines(k, calibrated, summary.tasks);
+        ready_.clear();
       }
     }
     return summary;
@@ -107,15 +114,12 @@ class Summary {
     table.tasks = tasks.size();
     if (tasks.empty()) return table;
     for (const std::string& method : methods_) {
-      const ByTask* by_task = find(k, calibrated, method);
-      const auto answers = pick(by_task, tasks);
+      const auto answers = pick(find(k, calibrated, method), tasks);
       if (answers.empty()) continue;
-      std::vector<TaskScores> scores;
-      for (const Answers* on_task : answers) scores.push_back(all_rows(*on_task));
       SummaryLine line{.method = method,
                        .tasks = tasks.size(),
-                       .seeds = scores.front().size(),
-                       .accuracy = two_way_bootstrap(scores),
+                       .seeds = answers.front()->right.size(),
+                       .accuracy = accuracy(answers),
                        .against = {}};
       for (const Answers* on_task : answers) {
         line.seeds = std::min(line.seeds, on_task->right.size());
@@ -147,21 +151,41 @@ class Summary {
     return rows;
   }
 
+  /// Made ready once for all groups; nothing where the two have no seed in common.
+  /// @param with  what to take the difference from; null: none
+  Ready* ready(const Answers& of, const Answers* with) {
+    const auto key = std::pair(&of, with);
+    if (const auto found = ready_.find(key); found != ready_.end()) return &found->second;
+    TaskScores rows = with == nullptr ? all_rows(of) : common_rows(of, *with);
+    if (rows.empty()) return nullptr;
+    if (with != nullptr) rows = paired_difference(rows, common_rows(*with, of));
+    return &ready_.emplace(key, Ready{TwoWayTask(rows), std::nullopt}).first->second;
+  }
+
+  TwoWayEstimate accuracy(const std::vector<const Answers*>& answers) {
+    std::vector<const TwoWayTask*> tasks;
+    for (const Answers* on_task : answers) tasks.push_back(&ready(*on_task, nullptr)->task);
+    return bootstrap_.estimate(tasks);
+  }
+
   /// None where the rival lacks a task, or the two have no seed in common.
-  static std::optional<Comparison> compare(const std::string& rival,
-                                           const std::vector<const Answers*>& answers,
-                                           const std::vector<const Answers*>& other) {
+  std::optional<Comparison> compare(const std::string& rival,
+                                    const std::vector<const Answers*>& answers,
+                                    const std::vector<const Answers*>& other) {
     if (other.empty()) return std::nullopt;
-    std::vector<TaskScores> differences;
+    std::vector<const TwoWayTask*> tasks;
+    std::vector<TwoWayEstimate> alone;
     for (std::size_t t = 0; t < answers.size(); ++t) {
-      const TaskScores x = common_rows(*answers[t], *other[t]);
-      if (x.empty()) return std::nullopt;
-      differences.push_back(paired_difference(x, common_rows(*other[t], *answers[t])));
+      Ready* difference = ready(*answers[t], other[t]);
+      if (difference == nullptr) return std::nullopt;
+      tasks.push_back(&difference->task);
+      if (!difference->alone) difference->alone = bootstrap_.estimate(difference->task);
+      alone.push_back(*difference->alone);
     }
     return Comparison{.against = rival,
-                      .tasks = differences.size(),
-                      .difference = two_way_bootstrap(differences),
-                      .counts = count_wins(differences)};
+                      .tasks = tasks.size(),
+                      .difference = bootstrap_.estimate(tasks),
+                      .counts = count_wins(alone)};
   }
 
   static void correct(SummaryTable& table) {
@@ -186,16 +210,15 @@ class Summary {
         const ByTask* by_task = find(k, calibrated, method);
         if (by_task == nullptr || !by_task->contains(task.name)) continue;
         const Answers& answers = by_task->at(task.name);
-        const TaskScores rows = all_rows(answers);
-        const TwoWayEstimate estimate = two_way_bootstrap({&rows, 1});
+        const TwoWayTask& ready_task = ready(answers, nullptr)->task;
         lines.push_back({.task = task.name,
                          .method = method,
                          .k = k,
                          .label_calibration = calibrated,
-                         .seeds = rows.size(),
-                         .questions = rows.front().size(),
-                         .accuracy = estimate.mean,
-                         .standard_error = estimate.standard_error,
+                         .seeds = answers.right.size(),
+                         .questions = answers.right.begin()->second.size(),
+                         .accuracy = ready_task.mean(),
+                         .standard_error = ready_task.standard_error(),
                          .calibration_error = answers.calibration_error});
       }
     }
@@ -206,6 +229,9 @@ class Summary {
   std::vector<std::string> methods_;
   std::set<std::string> methods_seen_;
   std::set<std::size_t> ks_;
+  TwoWayBootstrap bootstrap_;
+  /// By the answers and what they are held to; of one K and state of the switch.
+  std::map<std::pair<const Answers*, const Answers*>, Ready> ready_;
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <iostream>
 
+#include "crayon/base/clock.h"
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
 #include "crayon/cli/commands.h"
@@ -33,10 +34,6 @@ struct CustomizeArgs {
   bool local_only = false;
   std::vector<float> weights;
 };
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// The task's name: as given, else after the output or the examples file.
 std::string task_name(const CustomizeArgs& args) {

@@ -3,16 +3,15 @@
 #include <gmock/gmock.h>
 
 #include "crayon/base/error.h"
+#include "tests/errors.h"
 
 namespace crayon {
 namespace {
 
-using ::testing::AllOf;
+using test::error_of;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Property;
-using ::testing::Throws;
 
 /// Like ChatML: role and content between marks, the assistant's turn opened.
 std::string chat_ml(const std::vector<ChatMessage>& messages) {
@@ -40,11 +39,6 @@ Example with_context() {
 std::string passage(const RenderedPrompt& p) {
   return p.text.substr(p.passage_begin, p.passage_end - p.passage_begin);
 }
-auto error_of(ErrorCode code, const std::string& message) {
-  return Throws<Error>(
-      AllOf(Property(&Error::code, code), Property(&Error::what, HasSubstr(message))));
-}
-
 TEST(HasLabel, KnowsTheAnswerOfEachKind) {
   Example e = question();
   EXPECT_FALSE(has_label(e));

@@ -8,8 +8,8 @@
 #include <numeric>
 
 #include "crayon/base/error.h"
-#include "crayon/base/random.h"
 #include "crayon/stats/internal/mean_draws.h"
+#include "crayon/stats/internal/two_way_draws.h"
 #include "crayon/stats/stats.h"
 
 namespace crayon {
@@ -37,10 +37,11 @@ void check_table(const TaskScores& x, std::string_view name) {
   }
 }
 
-void check_task(const TaskScores& x, const std::string& name) {
+void check_task(const TaskScores& x, std::string_view name) {
   check_table(x, name);
   require(x.front().size() > 1,
-          name + ": 1 question; expected at least two, as one says nothing of the others");
+          fmt::format("{}: 1 question; expected at least two, as one says nothing of the others",
+                      name));
 }
 
 double mean_of(const Values& values) {
@@ -50,19 +51,6 @@ double mean_of(const Values& values) {
 double sum_of_squares(const Values& values) {
   return std::inner_product(values.begin(), values.end(), values.begin(), 0.0);
 }
-
-/// What the bootstrap needs of one task; variances are those of the task's mean.
-struct TaskParts {
-  explicit TaskParts(const TaskScores& x);
-
-  double n_seeds;
-  double n_questions;
-  double mean = 0;
-  MeanDraws totals;              ///< Each question's sum over the seeds, S (m + b_q).
-  double question_variance = 0;  ///< var(b) / Q
-  double seed_variance = 0;      ///< var(a) / S, with the residuals' part
-  double residual_variance = 0;  ///< e / SQ
-};
 
 /// Variance of the mean of `effects`, whose mean is 0.
 double variance_of_mean(const Values& effects) {
@@ -93,22 +81,6 @@ double residual_variance(const TaskScores& x, double mean, const Values& a, cons
   return sum / ((seeds - 1) * (questions - 1) * seeds * questions);
 }
 
-TaskParts::TaskParts(const TaskScores& x)
-    : n_seeds(static_cast<double>(x.size())),
-      n_questions(static_cast<double>(x.front().size())),
-      totals(question_totals(x)) {
-  Values a;
-  for (const Values& row : x) a.push_back(mean_of(row));
-  mean = mean_of(a);
-  for (double& effect : a) effect -= mean;
-  Values b = question_totals(x);
-  for (double& total : b) total = total / n_seeds - mean;
-  question_variance = variance_of_mean(b);
-  if (x.size() == 1) return;
-  seed_variance = variance_of_mean(a);
-  residual_variance = crayon::residual_variance(x, mean, a, b);
-}
-
 /// The mean of the tasks and how far it is known; variances are of the tasks' sum, T^2 of the
 /// mean's.
 struct Spread {
@@ -117,57 +89,14 @@ struct Spread {
   double of_seeds = 0;      ///< w: sum_t var(a)/S
   double of_residuals = 0;  ///< r: sum_t e/SQ
   double n = 1;             ///< Degrees of freedom of w.
+  double tasks = 0;
 
   /// What the seeds add to the variance, where w is `of_seeds`.
   [[nodiscard]] double seed_part(double w) const { return std::max(0.0, w - of_residuals); }
+  [[nodiscard]] double standard_error() const {
+    return std::sqrt(of_questions + seed_part(of_seeds)) / tasks;
+  }
 };
-
-Spread spread_of(const std::vector<TaskParts>& tasks) {
-  Spread spread;
-  double squares = 0;
-  for (const TaskParts& task : tasks) {
-    spread.mean += task.mean / static_cast<double>(tasks.size());
-    spread.of_questions += task.question_variance;
-    spread.of_seeds += task.seed_variance;
-    spread.of_residuals += task.residual_variance;
-    if (task.n_seeds > 1) squares += task.seed_variance * task.seed_variance / (task.n_seeds - 1);
-  }
-  if (squares > 0) spread.n = spread.of_seeds * spread.of_seeds / squares;
-  return spread;
-}
-
-/// A gamma variable of shape at least 1 and scale 1 (Marsaglia and Tsang 2000).
-double gamma_of_shape_one_up(double shape, Rng& rng) {
-  const double d = shape - 1.0 / 3;
-  const double c = 1 / std::sqrt(9 * d);
-  while (true) {
-    const double z = rng.normal();
-    const double v = std::pow(1 + c * z, 3);
-    if (v <= 0) continue;
-    if (std::log(1 - rng.uniform()) < 0.5 * z * z + d - d * v + d * std::log(v)) return d * v;
-  }
-}
-
-/// A chi-squared variable of n degrees of freedom: twice a gamma variable of shape n / 2.
-double chi_squared(double n, Rng& rng) {
-  if (n >= 2) return 2 * gamma_of_shape_one_up(n / 2, rng);
-  const double boost = std::pow(1 - rng.uniform(), 2 / n);  // gamma(k) is gamma(k + 1) u^(1/k)
-  return 2 * boost * gamma_of_shape_one_up(n / 2 + 1, rng);
-}
-
-/// One replicate's distance from the mean.
-double replicate(const std::vector<TaskParts>& tasks, const Spread& spread, Rng& rng) {
-  double sum = 0;
-  for (const TaskParts& task : tasks) {
-    const double distance = task.totals.draw(rng) / task.n_seeds - task.mean;
-    sum += std::sqrt(task.n_questions / (task.n_questions - 1)) * distance;
-  }
-  if (spread.of_seeds > 0) {
-    const double w = spread.of_seeds * spread.n / chi_squared(spread.n, rng);
-    sum += std::sqrt(spread.seed_part(w)) * rng.normal();
-  }
-  return sum / static_cast<double>(tasks.size());
-}
 
 void check_options(const TwoWayOptions& options) {
   require(options.level > 0 && options.level < 1,
@@ -186,6 +115,140 @@ double p_value(const Values& distances, double found) {
 }
 
 }  // namespace
+
+struct TwoWayTask::Parts {
+  explicit Parts(const TaskScores& x);
+
+  /// Adds to each replicate what this task, the t-th of the group, puts to the tasks' sum.
+  void add_distances(TwoWayDraws& draws, std::size_t t, Values& distances) const;
+
+  double n_seeds;
+  double n_questions;
+  double mean = 0;
+  MeanDraws totals;  ///< Each question's sum over the seeds, S (m + b_q).
+  // Variances of the task's mean.
+  double question_variance = 0;  ///< var(b) / Q
+  double seed_variance = 0;      ///< var(a) / S, with the residuals' part
+  double residual_variance = 0;  ///< e / SQ
+};
+
+TwoWayTask::Parts::Parts(const TaskScores& x)
+    : n_seeds(static_cast<double>(x.size())),
+      n_questions(static_cast<double>(x.front().size())),
+      totals(question_totals(x)) {
+  Values a;
+  for (const Values& row : x) a.push_back(mean_of(row));
+  mean = mean_of(a);
+  for (double& effect : a) effect -= mean;
+  Values b = question_totals(x);
+  for (double& total : b) total = total / n_seeds - mean;
+  question_variance = variance_of_mean(b);
+  if (x.size() == 1) return;
+  seed_variance = variance_of_mean(a);
+  residual_variance = crayon::residual_variance(x, mean, a, b);
+}
+
+void TwoWayTask::Parts::add_distances(TwoWayDraws& draws, std::size_t t, Values& distances) const {
+  const double c = std::sqrt(n_questions / (n_questions - 1));
+  const auto distance = [&](double total) { return c * (total / n_seeds - mean); };
+  if (!totals.fast()) {
+    Rng rng = draws.task_stream(t);
+    for (double& sum : distances) sum += distance(totals.draw(rng));
+    return;
+  }
+  Values table(totals.n_means());
+  for (std::size_t i = 0; i < table.size(); ++i) table[i] = distance(totals.mean(i));
+  const Values& uniforms = draws.uniforms(t);
+  for (std::size_t r = 0; r < distances.size(); ++r)
+    distances[r] += table[totals.place(uniforms[r])];
+}
+
+namespace {
+
+Spread spread_of(std::span<const TwoWayTask* const> tasks) {
+  Spread spread;
+  spread.tasks = static_cast<double>(tasks.size());
+  double squares = 0;
+  for (const TwoWayTask* task : tasks) {
+    const TwoWayTask::Parts& parts = task->parts();
+    spread.mean += parts.mean / spread.tasks;
+    spread.of_questions += parts.question_variance;
+    spread.of_seeds += parts.seed_variance;
+    spread.of_residuals += parts.residual_variance;
+    if (parts.n_seeds > 1)
+      squares += parts.seed_variance * parts.seed_variance / (parts.n_seeds - 1);
+  }
+  if (squares > 0) spread.n = spread.of_seeds * spread.of_seeds / squares;
+  return spread;
+}
+
+void add_seed_part(TwoWayDraws& draws, const Spread& spread, Values& distances) {
+  if (spread.of_seeds <= 0) return;
+  const Values& chi = draws.chi_squared(spread.n);
+  const Values& normals = draws.normals();
+  for (std::size_t r = 0; r < distances.size(); ++r) {
+    const double w = spread.of_seeds * spread.n / chi[r];
+    distances[r] += std::sqrt(spread.seed_part(w)) * normals[r];
+  }
+}
+
+}  // namespace
+
+TwoWayTask::TwoWayTask(const TaskScores& scores, std::string_view name) {
+  check_task(scores, name);
+  parts_ = std::make_unique<const Parts>(scores);
+}
+TwoWayTask::TwoWayTask(TwoWayTask&&) noexcept = default;
+TwoWayTask& TwoWayTask::operator=(TwoWayTask&&) noexcept = default;
+TwoWayTask::~TwoWayTask() = default;
+
+double TwoWayTask::mean() const { return parts_->mean; }
+
+double TwoWayTask::standard_error() const {
+  const TwoWayTask* const alone[] = {this};
+  return spread_of(alone).standard_error();
+}
+
+TwoWayBootstrap::TwoWayBootstrap(const TwoWayOptions& options) : options_(options) {
+  check_options(options);
+  draws_ = std::make_unique<TwoWayDraws>(options.seed, options.resamples);
+}
+TwoWayBootstrap::~TwoWayBootstrap() = default;
+
+TwoWayEstimate TwoWayBootstrap::estimate(std::span<const TwoWayTask* const> tasks) {
+  require(!tasks.empty(), "bootstrap: 0 tasks; expected at least one");
+  const Spread spread = spread_of(tasks);
+  Values distances(options_.resamples);
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    tasks[t]->parts().add_distances(*draws_, t, distances);
+  }
+  add_seed_part(*draws_, spread, distances);
+  for (double& distance : distances) distance /= spread.tasks;
+
+  TwoWayEstimate estimate;
+  estimate.mean = spread.mean;
+  estimate.standard_error = spread.standard_error();
+  estimate.p_value = p_value(distances, spread.mean - options_.null_mean);
+  estimate.low = spread.mean + quantile(distances, (1 - options_.level) / 2);
+  estimate.high = spread.mean + quantile(std::move(distances), (1 + options_.level) / 2);
+  return estimate;
+}
+
+TwoWayEstimate TwoWayBootstrap::estimate(const TwoWayTask& task) {
+  const TwoWayTask* const alone[] = {&task};
+  return estimate(alone);
+}
+
+TwoWayEstimate two_way_bootstrap(std::span<const TaskScores> tasks, const TwoWayOptions& options) {
+  TwoWayBootstrap bootstrap(options);
+  std::vector<TwoWayTask> ready;
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    ready.emplace_back(tasks[t], fmt::format("bootstrap: task {}", t));
+  }
+  std::vector<const TwoWayTask*> group;
+  for (const TwoWayTask& task : ready) group.push_back(&task);
+  return bootstrap.estimate(group);
+}
 
 TaskScores paired_difference(const TaskScores& x, const TaskScores& y) {
   check_table(x, "paired difference: first method");
@@ -216,29 +279,6 @@ std::vector<TaskScores> paired_differences(std::span<const TaskScores> x,
   return differences;
 }
 
-TwoWayEstimate two_way_bootstrap(std::span<const TaskScores> tasks, const TwoWayOptions& options) {
-  check_options(options);
-  require(!tasks.empty(), "bootstrap: 0 tasks; expected at least one");
-  std::vector<TaskParts> parts;
-  for (std::size_t t = 0; t < tasks.size(); ++t) {
-    check_task(tasks[t], fmt::format("bootstrap: task {}", t));
-    parts.emplace_back(tasks[t]);
-  }
-  const Spread spread = spread_of(parts);
-
-  Rng rng(options.seed, "two-way bootstrap");
-  Values distances(options.resamples);
-  for (double& distance : distances) distance = replicate(parts, spread, rng);
-  TwoWayEstimate estimate;
-  estimate.mean = spread.mean;
-  estimate.standard_error = std::sqrt(spread.of_questions + spread.seed_part(spread.of_seeds)) /
-                            static_cast<double>(parts.size());
-  estimate.p_value = p_value(distances, spread.mean - options.null_mean);
-  estimate.low = spread.mean + quantile(distances, (1 - options.level) / 2);
-  estimate.high = spread.mean + quantile(std::move(distances), (1 + options.level) / 2);
-  return estimate;
-}
-
 std::vector<double> holm(std::span<const double> p_values) {
   for (std::size_t i = 0; i < p_values.size(); ++i) {
     require(p_values[i] >= 0 && p_values[i] <= 1,
@@ -258,14 +298,23 @@ std::vector<double> holm(std::span<const double> p_values) {
   return adjusted;
 }
 
-WinTieLoss count_wins(std::span<const TaskScores> differences, const TwoWayOptions& options) {
+WinTieLoss count_wins(std::span<const TwoWayEstimate> of_single_tasks) {
   WinTieLoss counts;
-  for (const TaskScores& difference : differences) {
-    const TwoWayEstimate task = two_way_bootstrap({&difference, 1}, options);
+  for (const TwoWayEstimate& task : of_single_tasks) {
     std::size_t& count = task.low > 0 ? counts.wins : task.high < 0 ? counts.losses : counts.ties;
     ++count;
   }
   return counts;
+}
+
+WinTieLoss count_wins(std::span<const TaskScores> differences, const TwoWayOptions& options) {
+  TwoWayBootstrap bootstrap(options);
+  std::vector<TwoWayEstimate> estimates;
+  for (std::size_t t = 0; t < differences.size(); ++t) {
+    estimates.push_back(
+        bootstrap.estimate(TwoWayTask(differences[t], fmt::format("bootstrap: task {}", t))));
+  }
+  return count_wins(estimates);
 }
 
 }  // namespace crayon

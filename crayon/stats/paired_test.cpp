@@ -2,23 +2,24 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <map>
 
-#include "crayon/base/error.h"
 #include "crayon/base/random.h"
 #include "crayon/stats/internal/mean_draws.h"
+#include "crayon/stats/internal/two_way_draws.h"
+#include "tests/errors.h"
 
 namespace crayon {
 namespace {
 
 using Tasks = std::vector<TaskScores>;
 using Values = std::vector<double>;
+using test::BadInput;
 using ::testing::DoubleNear;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::Pointwise;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
@@ -213,6 +214,71 @@ TEST(TwoWayBootstrap, OfAnswersThatAreAllRightHasNoWidth) {
   EXPECT_EQ(same.p_value, 1.0);
 }
 
+/// Whole numbers and others, of several seeds and of one.
+Tasks tasks_of_all_kinds() {
+  Rng rng(4);
+  Tasks tasks = answers_of_two({.tasks = 3, .questions = 40}, 0, rng).x;
+  tasks.push_back(answers_of_two({.tasks = 1, .seeds = 1}, 0, rng).x[0]);
+  tasks.push_back({{0.25, 1.5, 0}, {0.5, 0, 0}});
+  return tasks;
+}
+
+bool equal(const TwoWayEstimate& a, const TwoWayEstimate& b) {
+  return a.mean == b.mean && a.low == b.low && a.high == b.high &&
+         a.standard_error == b.standard_error && a.p_value == b.p_value;
+}
+
+TEST(TwoWayBootstrap, OfManyGroupsGivesWhatACallForEachGives) {
+  const Tasks tasks = tasks_of_all_kinds();
+  const TwoWayOptions options{.resamples = 200, .seed = 5};
+  TwoWayBootstrap shared(options);
+  std::vector<TwoWayTask> ready;
+  for (const TaskScores& task : tasks) ready.emplace_back(task);
+  for (std::size_t first = 0; first < tasks.size(); ++first) {
+    std::vector<const TwoWayTask*> group;
+    for (std::size_t t = first; t < tasks.size(); ++t) group.push_back(&ready[t]);
+    const auto want = two_way_bootstrap(std::span(tasks).subspan(first), options);
+    EXPECT_TRUE(equal(shared.estimate(group), want)) << first;
+    const auto alone = two_way_bootstrap(std::span(tasks).subspan(first, 1), options);
+    EXPECT_TRUE(equal(shared.estimate(ready[first]), alone)) << first;
+    EXPECT_EQ(ready[first].mean(), alone.mean);
+    EXPECT_EQ(ready[first].standard_error(), alone.standard_error);
+  }
+}
+
+// The quantiles are where the series of the incomplete gamma function says 0.05, 0.5 and 0.95.
+TEST(TwoWayDraws, ChiSquaredHasTheQuantilesOfItsDegreesOfFreedom) {
+  const std::map<double, Values> quantiles{{1, {0.0039321, 0.4549364, 3.8414588}},
+                                           {2, {0.1025866, 1.3862944, 5.9914645}},
+                                           {7.5, {2.44626, 6.84491, 14.79116}},
+                                           {40, {26.5093, 39.3353, 55.7585}}};
+  TwoWayDraws draws(1, 40000);
+  for (const auto& [n, want] : quantiles) {
+    const Values got = draws.chi_squared(n);
+    const Values of_share{0.05, 0.5, 0.95};
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      const auto below =
+          std::count_if(got.begin(), got.end(), [&](double x) { return x < want[i]; });
+      EXPECT_NEAR(double(below) / double(got.size()), of_share[i], 0.01) << n;  // four deviations
+    }
+  }
+}
+
+TEST(TwoWayDraws, StreamsOfTasksAndSeedsAreNotRelated) {
+  constexpr std::size_t kDraws = 20000;
+  TwoWayDraws draws(1, kDraws);
+  const Values first = draws.uniforms(0);
+  const Values second = draws.uniforms(1);
+  double of_tasks = 0;
+  double of_seeds = 0;
+  for (std::size_t r = 0; r < kDraws; ++r) {
+    of_tasks += 12 * (first[r] - 0.5) * (second[r] - 0.5) / double(kDraws);
+    of_seeds += std::sqrt(12) * (first[r] - 0.5) * draws.normals()[r] / double(kDraws);
+  }
+  EXPECT_NEAR(of_tasks, 0, 0.03);  // correlations; four deviations
+  EXPECT_NEAR(of_seeds, 0, 0.03);
+}
+
 TEST(PairedDifference, LetsAMethodOfOneSeedStandForAllSeedsOfTheOther) {
   const TaskScores three{{1, 0}, {1, 1}, {0, 0}};
   const TaskScores one{{1, 0}};
@@ -259,6 +325,17 @@ TEST(MeanDraws, OfWholeNumbersHaveTheBinomialDistribution) {
   EXPECT_NEAR(share[12], 1.0 / 27, 0.01);
 }
 
+TEST(MeanDraws, EveryUniformNumberHasItsPlaceAmongTheMeans) {
+  const MeanDraws draws(Values{3, 3, 4});  // chances 8, 12, 6 and 1 of 27
+  EXPECT_EQ(draws.place(0), 0u);
+  EXPECT_EQ(draws.place(8 / 27.0 - 1e-9), 0u);
+  EXPECT_EQ(draws.place(8 / 27.0 + 1e-9), 1u);
+  EXPECT_EQ(draws.place(20 / 27.0 - 1e-9), 1u);
+  EXPECT_EQ(draws.place(26 / 27.0 - 1e-9), 2u);
+  EXPECT_EQ(draws.place(26 / 27.0 + 1e-9), 3u);
+  EXPECT_EQ(draws.place(1 - 0x1p-53), 3u);
+}
+
 TEST(MeanDraws, AreDistributedAlikeInBothWaysOfDrawing) {
   Rng rng(2);
   Values whole(151);
@@ -280,21 +357,10 @@ TEST(MeanDraws, AreDistributedAlikeInBothWaysOfDrawing) {
   EXPECT_EQ(MeanDraws(Values{5, 5, 5}).draw(rng), 5.0);
 }
 
-struct BadInput {
-  std::string what;
-  std::function<void()> call;
-};
-void PrintTo(const BadInput& bad, std::ostream* out) { *out << bad.what; }
 class PairedBadInputTest : public ::testing::TestWithParam<BadInput> {};
 
 TEST_P(PairedBadInputTest, IsOneClearError) {
-  try {
-    GetParam().call();
-    FAIL() << "accepted";
-  } catch (const Error& e) {
-    EXPECT_EQ(e.code(), ErrorCode::InvalidArgument);
-    EXPECT_THAT(e.what(), HasSubstr(GetParam().what));
-  }
+  EXPECT_THAT(GetParam().call, test::error_of(ErrorCode::InvalidArgument, GetParam().what));
 }
 
 BadInput bad_task(const std::string& what, const TaskScores& task,

@@ -122,8 +122,12 @@ double quantile(std::vector<double> values, double q) {
   require(!values.empty(), "quantile: 0 values; expected at least one");
   require(q >= 0 && q <= 1, fmt::format("quantile: q is {}; expected 0 to 1", q));
   check_finite(values, "quantile");
-  std::sort(values.begin(), values.end());
-  return quantile_of_sorted(values, q);
+  const double at = q * static_cast<double>(values.size() - 1);
+  const auto below = values.begin() + static_cast<std::ptrdiff_t>(at);
+  std::nth_element(values.begin(), below, values.end());  // in time n: no need to sort the others
+  if (below + 1 == values.end()) return *below;
+  const double above = *std::min_element(below + 1, values.end());
+  return *below + (at - std::floor(at)) * (above - *below);
 }
 
 std::vector<double> log_softmax(std::span<const float> scores) {

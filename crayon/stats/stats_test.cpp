@@ -3,19 +3,18 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
-#include <functional>
 #include <limits>
 
-#include "crayon/base/error.h"
 #include "crayon/base/random.h"
+#include "tests/errors.h"
 
 namespace crayon {
 namespace {
 
 using Labels = std::vector<std::uint8_t>;
 using Values = std::vector<double>;
+using test::BadInput;
 using ::testing::DoubleNear;
-using ::testing::HasSubstr;
 using ::testing::Pointwise;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
@@ -132,21 +131,10 @@ TEST(LogSoftmax, IsTheLogOfTheSoftmaxAndStaysFiniteForLargeScores) {
   EXPECT_TRUE(log_softmax({}).empty());
 }
 
-struct BadInput {
-  std::string what;
-  std::function<void()> call;
-};
-void PrintTo(const BadInput& bad, std::ostream* out) { *out << bad.what; }
 class BadInputTest : public ::testing::TestWithParam<BadInput> {};
 
 TEST_P(BadInputTest, IsOneClearError) {
-  try {
-    GetParam().call();
-    FAIL() << "accepted";
-  } catch (const Error& e) {
-    EXPECT_EQ(e.code(), ErrorCode::InvalidArgument);
-    EXPECT_THAT(e.what(), HasSubstr(GetParam().what));
-  }
+  EXPECT_THAT(GetParam().call, test::error_of(ErrorCode::InvalidArgument, GetParam().what));
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <ostream>
 
+#include "crayon/base/clock.h"
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/base/progress.h"
@@ -22,10 +23,6 @@ namespace crayon {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 FloatTensor to_tensor(const Matrix& matrix) { return {{matrix.rows, matrix.cols}, matrix.data}; }
 

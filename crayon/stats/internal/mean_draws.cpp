@@ -1,6 +1,7 @@
 #include "crayon/stats/internal/mean_draws.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <numeric>
@@ -87,13 +88,19 @@ MeanDraws::MeanDraws(std::span<const double> values) : n_(static_cast<double>(va
   least_ = sum.least;
   cumulative_ = std::move(sum.p);
   std::partial_sum(cumulative_.begin(), cumulative_.end(), cumulative_.begin());
+  starts_.assign(std::bit_ceil(2 * cumulative_.size()), 0);
+  std::uint32_t start = 0;
+  for (std::size_t part = 0; part < starts_.size(); ++part) {
+    const double from = static_cast<double>(part) / static_cast<double>(starts_.size());
+    const double at = from * cumulative_.back();
+    while (start + 1 < cumulative_.size() && cumulative_[start] <= at) ++start;
+    starts_[part] = start;
+  }
 }
 
 double MeanDraws::draw(Rng& rng) const {
   if (!values_.empty()) return sum_one_by_one(values_, rng) / n_;
-  const double at = rng.uniform() * cumulative_.back();
-  const auto found = std::upper_bound(cumulative_.begin(), cumulative_.end() - 1, at);
-  return (least_ + static_cast<double>(found - cumulative_.begin())) / n_;
+  return mean(place(rng.uniform()));
 }
 
 }  // namespace crayon

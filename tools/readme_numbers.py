@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""Puts the numbers of the benchmark's report into the README, and draws them.
+
+usage: readme_numbers.py [--check] [FOLDER]
+
+FOLDER (default: this tree) holds README.md with the two lines BEGIN and END, reports/bench.json.gz
+(keys: docs/bench-report.md) and docs/bench.svg; what stands between the lines and the picture are
+rewritten. A report that is not finished will do: the text says what is missing. With --check nothing
+is written; it fails and shows the difference where README or picture say other than the report.
+Exit status: 0; 1 wrong or not current; 2 there is no report.
+"""
+import difflib
+import gzip
+import json
+import pathlib
+import re
+import sys
+import textwrap
+import zlib
+
+import readme_numbers_picture
+
+REPORT, PICTURE = "reports/bench.json.gz", "docs/bench.svg"
+BEGIN, END = f"<!-- numbers: {REPORT} -->", "<!-- end of numbers -->"
+SCHEMA, NEWEST = "crayon-bench-customize", 2
+GROUPS = ("held-out", "near", "far", "pool")
+OURS, RIVALS = "crayon", ("base", "uniform", "multitask")
+SIGNIFICANT = 0.05
+NOTHING = "–"
+
+
+class Problem(Exception):
+    """A message and an exit status."""
+
+    def __init__(self, message, status=1):
+        super().__init__(message)
+        self.status = status
+
+
+def read_report(path):
+    if not path.exists():
+        raise Problem(f"{path}: there is no report; script/bench --full makes it", 2)
+    try:
+        report = json.loads(gzip.decompress(path.read_bytes()))
+    except (OSError, EOFError, ValueError, zlib.error) as e:
+        raise Problem(f"{path}: is no gzip of JSON: {e}") from e
+    schema = report.get("schema") if isinstance(report, dict) else None
+    name, _, version = str(schema).rpartition("/")
+    if name != SCHEMA or not version.isdigit() or int(version) > NEWEST:
+        raise Problem(f"{path}: schema is '{schema}', expected '{SCHEMA}/1' to '{SCHEMA}/{NEWEST}'")
+    return report
+
+
+class Numbers:
+    """The tables of the K that most methods were measured at."""
+
+    def __init__(self, report):
+        self.settings = report["settings"]
+        self.times = report["times"]
+        self.sees = {method["name"]: method["sees"] for method in report["methods"]}
+        tables = report["tables"]
+        if not tables:
+            raise Problem("the report has no table: no method has all tasks of a group yet")
+        self.ks = sorted({table["k"] for table in tables})
+        self.k = max(self.ks, key=lambda k: (max(len(t["methods"]) for t in tables if t["k"] == k), k))
+        self.tables = {(t["group"], t["label_calibration"]): {line["method"]: line for line in t["methods"]}
+                       for t in tables if t["k"] == self.k}
+        self.tasks = {t["group"]: t["tasks"] for t in tables if t["k"] == self.k}
+        self.groups = [group for group in GROUPS if group in self.tasks]
+
+    def line(self, method, group, calibrated):
+        return self.tables.get((group, calibrated), {}).get(method)
+
+    def methods(self):
+        """Those with a line, in the report's order."""
+        return [name for name in self.sees if any(name in table for table in self.tables.values())]
+
+    def planned(self):
+        grids = [grid for grid in self.settings.get("grids", []) if self.k in grid["k"]]
+        names = {name for grid in grids for name in grid["methods"]}
+        return [name for name in self.sees if name in names]
+
+    def planned_seeds(self, method):
+        seeds = {seed for grid in self.settings.get("grids", []) if self.k in grid["k"] and method in grid["methods"]
+                 for seed in grid["seeds"]}
+        return sorted(seeds)
+
+    def seeds(self, method):
+        return min(table[method]["seeds"] for table in self.tables.values() if method in table)
+
+
+def percent(x, sign=""):
+    return format(round(100 * x, 1) + 0.0, f"{sign}.1f")  # + 0.0: no minus before a zero
+
+
+def accuracy_cell(line):
+    if line is None:
+        return NOTHING
+    band = line["accuracy"]
+    return f"{percent(band['mean'])} ± {percent((band['high'] - band['low']) / 2)}"
+
+
+def difference_cell(line, rival):
+    found = [one for one in line["against"] if one["against"] == rival] if line else []
+    if not found:
+        return NOTHING
+    one = found[0]
+    low, high = round(100 * one["low"], 1), round(100 * one["high"], 1)
+    band = f"{percent(one['mean'], '+')} [{percent(one['low'], '+')}, {percent(one['high'], '+')}]"
+    if low <= 0 <= high:
+        return f"no difference shown: {band}"
+    return band if one["holm_p"] < SIGNIFICANT else band + " †"
+
+
+def table(head, rows, first_right):
+    marks = ["---" if i < first_right else "--:" for i in range(len(head))]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, *rows]).replace(
+        "\n", f"\n|{'|'.join(marks)}|\n", 1)
+
+
+def accuracy_table(numbers):
+    columns = [(group, calibrated) for group in numbers.groups for calibrated in (False, True)]
+    head = ["method", "sees"] + [group + (" +" if calibrated else "") for group, calibrated in columns]
+    rows = [[f"`{method}`", numbers.sees[method]] +
+            [accuracy_cell(numbers.line(method, *column)) for column in columns]
+            for method in numbers.methods()]
+    return table(head, rows, 2)
+
+
+def difference_table(numbers):
+    head = [f"`{OURS}` against", *numbers.groups]
+    rows = []
+    for rival in RIVALS:
+        for calibrated in (False, True):
+            cells = [difference_cell(numbers.line(OURS, group, calibrated), rival) for group in numbers.groups]
+            rows.append([f"`{rival}`" + (" +" if calibrated else ""), *cells])
+    return table(head, rows, 1)
+
+
+def listed(words):
+    words = list(words)
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def named(methods):
+    return listed(f"`{method}`" for method in methods)
+
+
+def code(text):
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return fence + re.sub(r"\s+", " ", text) + fence
+
+
+def count(n, thing):
+    return f"{n} {thing}" + ("" if n == 1 else "s")
+
+
+def tasks_text(numbers):
+    tasks = numbers.tasks
+    parts = []
+    if "held-out" in tasks:
+        kinds = [f"{tasks[kind]} {kind}" for kind in ("near", "far") if kind in tasks]
+        parts.append(count(tasks["held-out"], "held-out task") + f" ({', '.join(kinds)})")
+    if "pool" in tasks:
+        parts.append(f"{tasks['pool']} of the pool's own")
+    return listed(parts) if parts else "no tasks"
+
+
+def settings_text(numbers):
+    settings, times = numbers.settings, numbers.times
+    questions = settings.get("questions", 0)
+    seeds = sorted({seed for method in numbers.methods() for seed in numbers.planned_seeds(method)})
+    machines = times.get("machines") or [times.get("machine", "unknown")]
+    machines = [machine if isinstance(machine, str) else str(machine.get("machine", machine)) for machine in machines]
+    sentences = [
+        f"K = {numbers.k} examples",
+        f"seeds {listed(map(str, seeds))}" if len(seeds) > 1 else f"seed {listed(map(str, seeds))}" if seeds else "",
+        f"at most {questions} questions a task" if questions else "all questions of each task",
+        tasks_text(numbers),
+    ]
+    text = "; ".join(sentence for sentence in sentences if sentence) + ". "
+    text += f"Model {settings['model']['name']}, pool {code(settings['pool'])}"
+    text += f" ({count(settings['n_adapters'], 'adapter')})" if "n_adapters" in settings else ""
+    text += f", multitask pool {code(settings['multitask'])}" if settings.get("multitask") else ""
+    text += f", server {settings['server']}" if settings.get("server") else ""
+    text += f"; Crayon {settings.get('version', 'of unknown version')}. "
+    text += f"Machine{'s' if len(machines) > 1 else ''}: {'; '.join(machines)}. "
+    return text + f"Command: {code(times.get('command', 'unknown'))}."
+
+
+def missing_text(numbers):
+    """What a reader has to know of a report that is not whole; "" when it is."""
+    sentences = []
+    missing = {one["method"]: one["why"] for one in numbers.settings.get("missing_methods", [])}
+    if missing:
+        sentences.append(f"Not run: {listed(f'`{name}` ({why})' for name, why in missing.items())}.")
+    groups = numbers.tables.keys()
+    lacking = [name for name in numbers.planned()
+               if name not in missing and any(numbers.line(name, *key) is None for key in groups)]
+    if lacking:
+        sentences.append(f"Not finished on all tasks: {named(lacking)}; a table has a method only where it was run "
+                         "on all tasks of the group.")
+    by_seeds = {}
+    for name in numbers.methods():
+        if numbers.seeds(name) < max(2, len(numbers.planned_seeds(name))):
+            by_seeds.setdefault(numbers.seeds(name), []).append(name)
+    for n, names in sorted(by_seeds.items()):
+        who = "all methods" if len(names) == len(numbers.methods()) else named(names)
+        text = f"{'One seed' if n == 1 else f'{n} seeds'} only for {who}"
+        text += ": the bands know nothing of other draws of examples." if n == 1 else "."
+        sentences.append(text)
+    return " ".join(sentences)
+
+
+def legend_text(differences):
+    text = ("Accuracy in %, ± half of the 95 % band (over questions and seeds; the tasks are fixed). "
+            "+: with label calibration. Below: differences in points with their 95 % bands, paired over questions and "
+            "seeds; \"no difference shown\" where the band holds 0.")
+    if "†" in differences:
+        text += (f" †: not below {SIGNIFICANT} when the p-value is corrected for all methods that are held to the "
+                 "same rival (Holm).")
+    return text
+
+
+def wrapped(text):
+    return textwrap.fill(text, 150, break_long_words=False, break_on_hyphens=False)
+
+
+def block(numbers):
+    differences = difference_table(numbers)
+    if not any(OURS in lines for lines in numbers.tables.values()):
+        differences = f"`{OURS}` has no line at K = {numbers.k} yet, so that there is nothing to compare."
+    others = [k for k in numbers.ks if k != numbers.k]
+    more = f"The report also has K = {listed(map(str, others))}." if others else ""
+    paragraphs = [f"![Accuracy of each method with its 95 % band]({PICTURE})", wrapped(legend_text(differences)),
+                  accuracy_table(numbers), differences,
+                  wrapped(" ".join(filter(None, [settings_text(numbers), more, missing_text(numbers)])))]
+    return "\n\n".join(paragraphs)
+
+
+def wanted_readme(text, path, numbers):
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
+        raise Problem(f"{path}: expected the lines '{BEGIN}' and '{END}' once each, where the numbers belong")
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n\n{block(numbers)}\n\n{END}{rest.split(END)[1]}"
+
+
+def run(folder, check):
+    readme, picture, report = folder / "README.md", folder / PICTURE, folder / REPORT
+    text = readme.read_text(encoding="utf-8")
+    drawn = picture.read_text(encoding="utf-8") if picture.exists() else ""
+    try:
+        numbers = Numbers(read_report(report))
+        wanted = {readme: (text, wanted_readme(text, readme, numbers)),
+                  picture: (drawn, readme_numbers_picture.draw(numbers))}
+    except (KeyError, TypeError, ValueError) as e:
+        raise Problem(f"{report}: lacks a key or holds what docs/bench-report.md does not say: {e!r}") from e
+    stale = [path for path, (found, want) in wanted.items() if found != want]
+    if not check:
+        for path in stale:
+            path.write_text(wanted[path][1], encoding="utf-8")
+        return
+    for path in stale:
+        found, want = (side.splitlines(keepends=True) for side in wanted[path])
+        sys.stdout.writelines(difflib.unified_diff(found, want, str(path), f"{path} as the report says"))
+    if stale:
+        raise Problem(f"{listed(map(str, stale))}: not what {report} says; run tools/readme_numbers.py")
+
+
+def main(arguments):
+    check = "--check" in arguments
+    rest = [one for one in arguments if one != "--check"]
+    if len(rest) > 1 or any(one.startswith("-") for one in rest):
+        raise Problem(__doc__)
+    run(pathlib.Path(rest[0]) if rest else pathlib.Path(__file__).resolve().parent.parent, check)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except Problem as problem:
+        print(f"readme_numbers.py: {problem}", file=sys.stderr)
+        sys.exit(problem.status)
