@@ -84,7 +84,6 @@ Json report_now() {
   plan.questions = kQuestions;
   BenchSettings settings{.version = "0.1.0",
                          .command = "crayon bench customize --pool tiny",
-                         .machine = "a machine, 2 threads",
                          .model = {},
                          .pool = "tiny-1",
                          .multitask = "multi-1",

@@ -105,6 +105,15 @@ void keep_tasks(BenchPlan& plan, const std::vector<std::string>& names) {
   });
 }
 
+std::optional<TensorType> parse_number_type(const std::string& name) {
+  if (name == "file") return std::nullopt;
+  return parse_tensor_type(name);
+}
+
+std::string number_type_name(const std::optional<TensorType>& type) {
+  return type ? to_string(*type) : "file";
+}
+
 BenchPlan read_plan(const fs::path& file) {
   toml::table root;
   const std::string text = read_text(file, 1 << 20);
@@ -116,7 +125,7 @@ BenchPlan read_plan(const fs::path& file) {
         fmt::format("{}:{}: {}", file.string(), error.source().begin.line, error.description()));
   }
   const Reader reader(file, root);
-  reader.only({"tasks", "only", "questions", "scoring", "grid"});
+  reader.only({"tasks", "only", "questions", "scoring", "number_type", "grid"});
   BenchPlan plan;
   const auto tasks = reader.value<std::string>("tasks");
   if (!tasks) reader.refuse("no 'tasks'; expected the name of a task list");
@@ -126,6 +135,7 @@ BenchPlan read_plan(const fs::path& file) {
   if (questions < 0) reader.refuse(fmt::format("questions = {}; expected 0 or more", questions));
   plan.questions = static_cast<std::size_t>(questions);
   plan.scoring = parse_scoring(reader.value<std::string>("scoring").value_or("mean"));
+  plan.number_type = parse_number_type(reader.value<std::string>("number_type").value_or("file"));
   const toml::array* grids = root["grid"].as_array();
   if (grids == nullptr || !grids->is_array_of_tables()) reader.refuse("no [[grid]]");
   for (const toml::node& grid : *grids) plan.grids.push_back(read_grid(file, *grid.as_table()));

@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "crayon/bench/method.h"
 #include "crayon/bench/scoring.h"
 #include "crayon/bench/task.h"
+#include "crayon/formats/gguf.h"
 
 namespace crayon {
 
@@ -23,15 +25,22 @@ struct BenchPlan {
   std::vector<TaskEntry> tasks;
   std::size_t questions = 150;  ///< A task, at most; 0: all.
   Scoring scoring = Scoring::Mean;
+  /// What the model's weights are turned into before they are computed with; none: as in the file.
+  std::optional<TensorType> number_type = {};
   std::vector<BenchGrid> grids;
 };
 
 /// A plan as TOML:
 ///   tasks = "tasks.toml"   only = ["openbookqa", ...]   questions = 150   scoring = "mean"
+///   number_type = "bf16"
 ///   [[grid]]
 ///   methods = ["base", "crayon"]   k = [32]   seeds = [1, 2, 3]      (methods = ["all"]: all)
 /// @throws Error NotFound, InvalidArgument (file, line, what was expected)
 [[nodiscard]] BenchPlan read_plan(const std::filesystem::path& toml);
+
+/// "file" is none; others as parse_tensor_type. @throws Error InvalidArgument
+[[nodiscard]] std::optional<TensorType> parse_number_type(const std::string& name);
+[[nodiscard]] std::string number_type_name(const std::optional<TensorType>& type);
 
 /// One thing to work out.
 struct BenchCell {

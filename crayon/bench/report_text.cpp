@@ -62,10 +62,10 @@ std::string cost_table(const ReportData& data, const SummaryTable& table) {
 std::string heading(const ReportData& data) {
   std::string out = fmt::format(
       "Crayon benchmark: pool {} on {}\n"
-      "{}, {}; score of a choice: {}\n",
+      "{}, {}; score of a choice: {}; numbers of the model: {}\n",
       one_line(data.settings.pool), one_line(data.settings.model.name),
       counted(data.tasks.size(), "task"), counted(data.methods.size(), "method"),
-      one_line(data.scoring));
+      one_line(data.scoring), one_line(data.number_type));
   for (const std::string& machine : machines_of(data)) {
     out += "Machine: " + one_line(machine) + "\n";
   }

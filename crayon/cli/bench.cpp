@@ -15,6 +15,8 @@
 #include "crayon/cli/commands.h"
 #include "crayon/cli/common.h"
 #include "crayon/cli/trainer_program.h"
+#include "crayon/engine/model_copy.h"
+#include "crayon/formats/model_file.h"
 
 namespace crayon {
 namespace {
@@ -36,6 +38,7 @@ struct BenchArgs {
   std::vector<std::uint64_t> seeds;
   std::optional<std::size_t> questions;
   std::string scoring;
+  std::string number_type;
   fs::path work;
   std::vector<fs::path> from;
   std::optional<double> slice_minutes;
@@ -69,6 +72,7 @@ BenchPlan plan_of(const BenchArgs& args) {
   if (!args.only.empty()) keep_tasks(plan, args.only);
   if (args.questions) plan.questions = *args.questions;
   if (!args.scoring.empty()) plan.scoring = parse_scoring(args.scoring);
+  if (!args.number_type.empty()) plan.number_type = parse_number_type(args.number_type);
   if (plan.grids.empty()) {
     plan.grids.push_back(
         {.methods = {all_methods().begin(), all_methods().end()}, .k = {32}, .seeds = {1, 2, 3}});
@@ -168,6 +172,26 @@ void write_reports(const BenchArgs& args, const std::string& json, std::ostream&
   out << (args.common.json ? json : report_text(json, "this run"));
 }
 
+struct BenchModel {
+  fs::path file;
+  BaseModel base;                ///< Of that file.
+  std::shared_ptr<Model> model;  ///< Of the file, or of its copy in the plan's number type.
+};
+
+BenchModel open_bench_model(const BenchArgs& args, const BenchPlan& plan, const BaseModel& wanted,
+                            std::ostream& notes) {
+  BenchModel opened;
+  opened.file = base_model_file(args.model, &wanted, args.common, notes);
+  opened.base = describe_model(opened.file);
+  warn_base_fit(check_base(wanted, opened.base, "the pool"), wanted, opened.base);
+  const fs::path used =
+      plan.number_type ? model_copy(opened.file, *plan.number_type, cache_folder() / "number_types")
+                       : opened.file;
+  opened.model = open_model(
+      used, {.gpu_layers = args.common.gpu_layers, .chat_template = args.model.chat_template});
+  return opened;
+}
+
 void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes) {
   for (const fs::path& file : {args.out, args.html}) {
     if (!file.empty()) check_output(file);
@@ -179,26 +203,21 @@ void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes
   std::optional<Pool> multitask;
   if (!args.multitask.empty()) multitask = Pool::open(args.multitask);
   const auto remote = open_remote(args.server);
-  const BaseModel& wanted = pool.manifest().base;
-  const fs::path file = base_model_file(args.model, &wanted, args.common, notes);
-  const auto model = open_model(
-      file, {.gpu_layers = args.common.gpu_layers, .chat_template = args.model.chat_template});
-  warn_base_fit(check_base(wanted, model->base(), "the pool"), wanted, model->base());
-
+  const BenchModel opened = open_bench_model(args, plan, pool.manifest().base, notes);
   const Store store(args.work.empty() ? cache_folder() / "bench" : args.work);
   BenchTools tools{
       .multitask = multitask ? &*multitask : nullptr, .remote = remote.get(), .train = {}};
   if (const fs::path trainer = find_trainer(); !trainer.empty()) {
     tools.train = make_lora_trainer(
-        {.program = trainer, .model = file, .threads = args.common.threads}, pool, store);
+        {.program = trainer, .model = opened.file, .threads = args.common.threads}, pool, store);
   }
   EngineOptions engine_settings = engine_options(args.model, args.common);
   engine_settings.reuse_from = 64;  // few examples before many questions are read once
-  const auto engine = model->open_engine(engine_settings);
+  const auto engine = opened.model->open_engine(engine_settings);
   const RunOptions options = run_options(args, std::move(earlier), notes);
   Progress progress(notes,
                     {.label = "bench", .total = 0, .unit = "cells", .enabled = !args.common.quiet});
-  const BenchRun run = run_bench(plan, pool, *model, *engine, tools, store, options,
+  const BenchRun run = run_bench(plan, pool, *opened.model, *engine, tools, store, options,
                                  [&](std::size_t done, std::size_t total, const std::string& what) {
                                    progress.set_total(total);
                                    progress.set(done, what);
@@ -208,7 +227,7 @@ void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes
                 report_json(run, plan,
                             {.version = CRAYON_VERSION,
                              .command = typed_command(),
-                             .model = model->base(),
+                             .model = opened.base,
                              .pool = pool.manifest().id,
                              .multitask = multitask ? multitask->manifest().id : "",
                              .server = options.server,
@@ -263,6 +282,9 @@ void add_customize(CLI::App& bench, const std::shared_ptr<BenchArgs>& args) {
   cmd->add_option("--questions", args->questions, "Test questions a task, at most; 0: all");
   cmd->add_option("--scoring", args->scoring,
                   "mean (per token; default), sum, character (sum over length) or letter");
+  cmd->add_option("--number-type", args->number_type,
+                  "Turn the model's weights into f32, f16, bf16 or q8_0 and compute with these: "
+                  "often much faster; file (default): as they are");
   cmd->add_option("--work", args->work,
                   "Folder that keeps what is worked out; default: bench in the cache folder");
   cmd->add_option("--from", args->from,

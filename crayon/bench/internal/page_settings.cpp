@@ -32,6 +32,9 @@ std::string settings_list(const ReportData& data) {
   out += text_entry("Results", results_text(data));
   out += text_entry("Model", s.model.name);
   out += code_entry("SHA-256 of the model", or_none(s.model.sha256));
+  out += text_entry("Its weights", data.number_type == "file"
+                                       ? "as in the file"
+                                       : fmt::format("computed in {}", data.number_type));
   out += text_entry("Pool", fmt::format("{} ({})", s.pool, counted(s.n_adapters, "adapter")));
   out += text_entry("Multitask pool", or_none(s.multitask));
   out += text_entry("Server's model", or_none(s.server));

@@ -51,6 +51,7 @@ struct ReportData {
   std::vector<std::string> machines;  ///< That worked out the results.
   std::size_t planned = 0;            ///< Cells of the plan; more than results: partial.
   std::string scoring;
+  std::string number_type;
   std::size_t questions = 0;  ///< A task, at most; 0: all.
   std::vector<ReportGrid> grids;
   std::vector<Unavailable> missing;

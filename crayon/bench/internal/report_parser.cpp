@@ -168,6 +168,7 @@ void read_settings(const Fields& at, const Fields& times, ReportData& data) {
   settings.format.choice_prefix = prompt.text("choice_prefix");
   settings.n_adapters = at.count("n_adapters");
   data.scoring = at.text("scoring");
+  data.number_type = at.text("number_type");
   data.questions = at.count("questions");
   for (const Fields& grid : at.objects("grids")) {
     data.grids.push_back({grid.texts("methods"), grid.counts("k"), grid.counts("seeds")});
