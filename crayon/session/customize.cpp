@@ -52,9 +52,11 @@ class Customizer {
   void blend();
   /// Sets an adapter in the number type that `ask` will read it in.
   void set_adapter(const Adapter& adapter);
+  /// Scores of all examples with choices, or of those with answers, under the adapter that is set.
   ScoreTable score(const std::string& step);
   ScoreTable score_labelled(const std::string& step, std::span<const float> weights);
   std::vector<Candidate> refined(const ScoreTable& blended);
+  [[nodiscard]] bool compares() const { return options_.leave_one_out && report_.n_labelled >= 2; }
   void choose();
   void keep(const Candidate& kept);
   void finish(const Candidate& kept);
@@ -65,10 +67,12 @@ class Customizer {
   const CustomizeOptions& options_;
   const OnProgress& on_progress_;
   CustomizeReport report_;
-  Blend blend_;                          ///< Of report_.weights.
-  Matrix z_;                             ///< [K, m]
-  ChoiceData data_;                      ///< Of the examples with choices ...
-  std::vector<RenderedPrompt> prompts_;  ///< ... and their prompts.
+  Blend blend_;                                ///< Of report_.weights.
+  Matrix z_;                                   ///< [K, m]
+  ChoiceData data_;                            ///< Of the examples with choices ...
+  std::vector<RenderedPrompt> prompts_;        ///< ... and their prompts,
+  std::unique_ptr<PreparedPrompts> ready_;     ///< made ready when first scored,
+  std::unique_ptr<PreparedPrompts> labelled_;  ///< and those of them that have answers.
   std::vector<float> refined_weights_;
 };
 
@@ -165,14 +169,21 @@ void Customizer::set_adapter(const Adapter& adapter) {
 
 ScoreTable Customizer::score(const std::string& step) {
   const Timer timer(report_.seconds.score);
-  return score_all(engine_, prompts_, step, on_progress_);
+  // A single pass is over sooner than the upper blocks are loaded once more.
+  const int first_layer = compares() ? pool_.manifest().first_layer : 0;
+  if (!ready_) ready_ = engine_.prepare(prompts_, first_layer);
+  return score_all(engine_, *ready_, {step, 0, prompts_.size()}, on_progress_);
 }
 
 ScoreTable Customizer::score_labelled(const std::string& step, std::span<const float> weights) {
   set_adapter(pool_.blend(weights, options_.blend).adapter);
-  std::vector<RenderedPrompt> prompts;
-  for (const std::size_t k : labelled(data_)) prompts.push_back(prompts_[k]);
-  return score_all(engine_, prompts, step, on_progress_);
+  const auto rows = labelled(data_);
+  if (!labelled_) {
+    std::vector<RenderedPrompt> prompts;
+    for (const std::size_t k : rows) prompts.push_back(prompts_[k]);
+    labelled_ = engine_.prepare(prompts, pool_.manifest().first_layer);
+  }
+  return score_all(engine_, *labelled_, {step, 0, rows.size()}, on_progress_);
 }
 
 /// The refined candidates on true scores: example k by the weights fitted without it.
@@ -208,7 +219,7 @@ std::vector<Candidate> Customizer::refined(const ScoreTable& blended) {
 
 /// Scores what the examples allow, compares, and keeps the best.
 void Customizer::choose() {
-  const bool compare = options_.leave_one_out && report_.n_labelled >= 2;
+  const bool compare = compares();
   if (options_.refine && !compare) {
     throw Error(
         ErrorCode::InvalidArgument,

@@ -61,16 +61,15 @@ std::vector<float> mean_log_probs(const ScoreResult& result) {
   return scores;
 }
 
-std::vector<std::vector<float>> score_all(Engine& engine, std::span<const RenderedPrompt> prompts,
-                                          const std::string& step, const OnProgress& on_progress) {
-  std::vector<std::vector<float>> scores(prompts.size());
-  for (std::size_t i = 0; i < prompts.size(); ++i) {
+std::vector<std::vector<float>> score_all(Engine& engine, const PreparedPrompts& prompts,
+                                          StepProgress progress, const OnProgress& on_progress) {
+  const auto results = engine.score_prepared(prompts, [&](std::size_t done) {
     throw_if_interrupted();
-    if (!prompts[i].choices.empty()) {
-      scores[i] = mean_log_probs(engine.score({.prompt = prompts[i], .embed = false}, {}));
-    }
-    if (on_progress) on_progress({step, i + 1, prompts.size()});
-  }
+    progress.done = done;
+    if (on_progress) on_progress(progress);
+  });
+  std::vector<std::vector<float>> scores;
+  for (const ScoreResult& result : results) scores.push_back(mean_log_probs(result));
   return scores;
 }
 

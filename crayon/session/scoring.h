@@ -41,12 +41,13 @@ using OnProgress = std::function<void(const StepProgress&)>;
 /// @return scores, one a choice
 [[nodiscard]] std::vector<float> mean_log_probs(const ScoreResult& result);
 
-/// Scores each prompt with the adapter that is set. @param step  its name in the progress
-/// @return  for each prompt its scores, one a choice; none for a prompt without choices
-/// @throws Interrupted  on Ctrl-C, between two prompts
+/// Scores prompts that the engine has prepared with the adapter that is set.
+/// @param progress  the step's name and the number of prompts
+/// @return  for each prompt its scores, one a choice
+/// @throws Interrupted  on Ctrl-C, between two passes
 [[nodiscard]] std::vector<std::vector<float>> score_all(Engine& engine,
-                                                        std::span<const RenderedPrompt> prompts,
-                                                        const std::string& step,
+                                                        const PreparedPrompts& prompts,
+                                                        StepProgress progress,
                                                         const OnProgress& on_progress = {});
 
 }  // namespace crayon
