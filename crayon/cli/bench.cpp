@@ -212,6 +212,7 @@ void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes
         {.program = trainer, .model = opened.file, .threads = args.common.threads}, pool, store);
   }
   EngineOptions engine_settings = engine_options(args.model, args.common);
+  engine_settings.splits = true;
   engine_settings.reuse_from = 64;  // few examples before many questions are read once
   const auto engine = opened.model->open_engine(engine_settings);
   const RunOptions options = run_options(args, std::move(earlier), notes);

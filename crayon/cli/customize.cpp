@@ -67,7 +67,9 @@ void run_customize(const CustomizeArgs& args, std::ostream& out, std::ostream& n
   const auto examples = read_examples(args.examples, args.limit);
   Pool pool = Pool::open(args.pool);
   const auto model = open_base_model(args.model, &pool.manifest().base, args.common, notes);
-  const auto engine = model->open_engine(engine_options(args.model, args.common));
+  EngineOptions engine_settings = engine_options(args.model, args.common);
+  engine_settings.splits = true;
+  const auto engine = model->open_engine(engine_settings);
   CustomizeResult result;
   result.load_seconds = seconds_since(start);
 

@@ -29,6 +29,9 @@ struct EngineOptions {
   /// score() keeps what a prompt shares with the one before when it is at least so many tokens (few
   /// examples before many questions); 0: never. Scores then depend, in the last digits, on order.
   int reuse_from = 0;
+  /// prepare() works out once what no adapter changes; costs memory for the weights of the upper
+  /// blocks and for the adapter's numbers.
+  bool splits = false;
 };
 
 struct ScoreRequest {
@@ -102,10 +105,9 @@ class Engine {
   [[nodiscard]] virtual ScoreResult score(const ScoreRequest& request,
                                           const EmbeddingSpec& spec) = 0;
 
-  /// Lays prompts with choices out in passes that several share, and works out once what the blocks
-  /// below `first_layer` make of them, which no adapter to come may change. Holds 4 d bytes a
-  /// token, and the other blocks' weights once more. Where the model cannot be split, as with
-  /// first_layer = 0, nothing is worked out beforehand.
+  /// Lays prompts with choices out in passes that several share. With EngineOptions::splits also
+  /// works out what the blocks below `first_layer` make of them, which no adapter to come may then
+  /// change, and keeps it (4 d bytes a token); not where the model cannot be split.
   /// An engine that has no better way keeps the prompts and calls score() for each.
   /// @throws Error InvalidArgument  a prompt without choices, or that does not fit the context
   [[nodiscard]] virtual std::unique_ptr<PreparedPrompts> prepare(

@@ -41,9 +41,12 @@ class Prepared : public ::testing::TestWithParam<const char*> {
     write_random_model(folder_.path() / "tiny.gguf", shape_);
     model_ = open_model(folder_.path() / "tiny.gguf", {.with_hash = false});
   }
-  std::unique_ptr<Engine> engine(int batch_tokens = 512) const {
-    return model_->open_engine(
-        {.threads = 1, .context_tokens = 256, .exact = true, .batch_tokens = batch_tokens});
+  std::unique_ptr<Engine> engine(int batch_tokens = 512, bool splits = true) const {
+    return model_->open_engine({.threads = 1,
+                                .context_tokens = 256,
+                                .exact = true,
+                                .batch_tokens = batch_tokens,
+                                .splits = splits});
   }
   static std::vector<float> sums(const ScoreResult& result) {
     std::vector<float> found;
@@ -100,6 +103,18 @@ TEST_P(Prepared, ScoresDoNotDependOnTheLengthOfPassesOrTheLowestBlock) {
       expect_as_one_by_one(*engine, *engine->prepare(some_prompts(), first_layer));
     }
   }
+}
+
+TEST_P(Prepared, AnEngineThatDoesNotSplitTakesAnyAdapter) {
+  const auto engine = this->engine(512, false);
+  const Adapter adapter = random_model_adapter(shape_, 0, 2, 5);
+  const BlendPart part[] = {{adapter, 1.0f}};
+  const auto prepared = engine->prepare(some_prompts(), 2);
+  expect_as_one_by_one(*engine, *prepared);
+  engine->set_adapters(part);
+  expect_as_one_by_one(*engine, *prepared);
+  engine->set_adapters({});
+  expect_as_one_by_one(*engine, *prepared);
 }
 
 TEST_P(Prepared, AnAdapterBelowTheLowestBlockIsRefusedByName) {

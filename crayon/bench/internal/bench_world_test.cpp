@@ -28,7 +28,8 @@ Pool make_pool(const BenchWorld& world) {
 
 BenchWorld::BenchWorld() : pool_(make_pool(*this)) {
   model_ = open_model(path("model.gguf"));
-  engine_ = model_->open_engine({.threads = 1, .context_tokens = 128, .reuse_from = 16});
+  engine_ =
+      model_->open_engine({.threads = 1, .context_tokens = 128, .reuse_from = 16, .splits = true});
   write("near.jsonl", rows("near"));
   write("far.jsonl", rows("far"));
   write("tasks.toml",

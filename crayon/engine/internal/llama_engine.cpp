@@ -13,7 +13,6 @@
 #include "crayon/base/files.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/engine/internal/context_params.h"
-#include "crayon/engine/internal/crown.h"
 #include "crayon/engine/internal/log_softmax.h"
 #include "crayon/engine/internal/packed_scorer.h"
 #include "crayon/formats/adapter_file.h"
@@ -41,16 +40,12 @@ EngineOptions checked(EngineOptions options) {
   return options;
 }
 
-/// "blk.17.attn_q.weight" to 17; what is not of a block, like the token embeddings, to -1.
-int block_of(const std::string& tensor) {
-  if (!tensor.starts_with("blk.")) return -1;
-  return std::atoi(tensor.c_str() + 4);
-}
-
-int first_layer(const Adapter& adapter) {
-  int first = std::numeric_limits<int>::max();
-  for (const auto& tensor : adapter.tensors) first = std::min(first, block_of(tensor.name));
-  return first;
+int lowest_layer(const Adapter& adapter) {
+  int lowest = std::numeric_limits<int>::max();
+  for (const auto& tensor : adapter.tensors) {
+    lowest = std::min(lowest, layer_of(tensor.name).value_or(-1));  // none: the token embeddings
+  }
+  return lowest;
 }
 
 void check_has_choices(const RenderedPrompt& prompt) {
@@ -85,12 +80,12 @@ class LlamaEngine::Base {
  public:
   Base(LlamaEngine& engine, int up_to_layer)
       : engine_(engine),
-        aside_(engine.adapter_ != nullptr && engine.first_adapted_layer_ < up_to_layer) {
+        aside_(engine.adapter_.loaded != nullptr && engine.adapter_.first_layer < up_to_layer) {
     if (aside_) engine_.context_.set_adapter(nullptr);
   }
   Base(const Base&) = delete;
   ~Base() {
-    if (aside_) engine_.context_.set_adapter(engine_.adapter_.get());
+    if (aside_) engine_.context_.set_adapter(engine_.adapter_.loaded.get());
   }
 
  private:
@@ -110,9 +105,8 @@ LlamaEngine::LlamaEngine(EngineModel model, const EngineOptions& options)
                               {.cells = cells_,
                                .sequences = static_cast<std::size_t>(options_.max_choices) + 1,
                                .outputs = kMaxOutputs},
-                              *hidden_)) {}
-
-LlamaEngine::~LlamaEngine() = default;
+                              *hidden_)),
+      packed_(model_, options_) {}
 
 void LlamaEngine::check_layer(const EmbeddingSpec& spec) const {
   const int n_layers = model_.keep->base().n_layers;
@@ -197,7 +191,7 @@ Matrix LlamaEngine::embed(std::span<const RenderedPrompt> prompts, const Embeddi
 /// Can the scoring pass itself give the base's state of the prompt's tokens?
 bool LlamaEngine::same_pass_embeds(const ScoreRequest& request, const TokenizedChoices& tokens,
                                    const EmbeddingSpec& spec) const {
-  if (adapter_ != nullptr && first_adapted_layer_ < spec.layer) return false;
+  if (adapter_.loaded != nullptr && adapter_.first_layer < spec.layer) return false;
   if (outputs_for(spec) == Outputs::All) return false;  // logits of every token: dearer than a pass
   // A token that joins the prompt's end with a choice's start shortens the shared prefix.
   return tokens.cut_tokens > 0 || tokens.prefix.size() == tokenize_(request.prompt.text).size();
@@ -316,7 +310,7 @@ void LlamaEngine::decode_branches(std::span<const Branch> round, std::size_t pre
 }
 
 double LlamaEngine::log_total(std::span<const float> row) const {
-  return finite_log_sum_exp(row, model_.gguf->file(), adapter_ ? adapter_name_ : "");
+  return finite_log_sum_exp(row, model_.gguf->file(), adapter_.name);
 }
 
 std::unique_ptr<PreparedPrompts> LlamaEngine::prepare(std::span<const RenderedPrompt> prompts,
@@ -328,34 +322,12 @@ std::unique_ptr<PreparedPrompts> LlamaEngine::prepare(std::span<const RenderedPr
     tokens.push_back(
         tokenize_choices(prompt, tokenize_, static_cast<std::size_t>(context_tokens_)));
   }
-  const bool splits =
-      first_layer > 0 && first_layer < model_.keep->base().n_layers && has_crown(*model_.gguf);
-  return packed(splits ? first_layer : 0).scorer->prepare(tokens, on_done);
-}
-
-/// The scorer of this lowest block; whichever adapter it had last.
-LlamaEngine::Packed& LlamaEngine::packed(int first_layer) {
-  Packed& packed = packed_[first_layer];
-  if (!packed.scorer) {
-    packed.scorer = std::make_unique<PackedScorer>(model_, options_, first_layer);
-  }
-  return packed;
+  return packed_.prepare(tokens, first_layer, on_done);
 }
 
 std::vector<ScoreResult> LlamaEngine::score_prepared(const PreparedPrompts& prompts,
                                                      const OnPrompts& on_done) {
-  const auto& made = dynamic_cast<const PackedPrompts&>(prompts);
-  Packed& here = packed(made.first_layer());
-  if (here.adapter_version != adapter_version_) {
-    here.adapter_version = 0;  // of none, until the adapter is set
-    if (adapter_) {
-      here.scorer->set_adapter(adapter_value_, adapter_type_, adapter_name_);
-    } else {
-      here.scorer->remove_adapter();
-    }
-    here.adapter_version = adapter_version_;
-  }
-  return here.scorer->score(made, on_done);
+  return packed_.score(dynamic_cast<const PackedPrompts&>(prompts), adapter_, on_done);
 }
 
 Matrix LlamaEngine::logits(std::span<const int> tokens) {
@@ -382,8 +354,7 @@ void LlamaEngine::set_adapters(std::span<const BlendPart> parts) {
   if (none) {
     cached_.clear();
     context_.set_adapter(nullptr);
-    adapter_.reset();
-    ++adapter_version_;
+    adapter_ = {.version = adapter_.version + 1};
     return;
   }
   // One stacked adapter: llama.cpp would add several in the order of their addresses.
@@ -408,15 +379,16 @@ void LlamaEngine::set_adapter_bytes(std::span<const std::byte> bytes, const std:
 void LlamaEngine::load_adapter(Adapter adapter, TensorType type, std::span<const std::byte> gguf,
                                const std::string& name) {
   check_fits_model(adapter, *model_.gguf, name);
-  auto loaded = std::make_unique<LlamaAdapter>(model_.llama, gguf, name);
+  auto loaded = std::make_shared<const LlamaAdapter>(model_.llama, gguf, name);
   context_.set_adapter(loaded.get());
   cached_.clear();
-  adapter_ = std::move(loaded);  // frees the old one, which the context no longer knows
-  adapter_name_ = name;
-  first_adapted_layer_ = first_layer(adapter);
-  adapter_value_ = std::move(adapter);
-  adapter_type_ = type;
-  ++adapter_version_;
+  const int first_layer = lowest_layer(adapter);
+  adapter_ = {.loaded = std::move(loaded),  // frees the old one, which the context no longer knows
+              .name = name,
+              .first_layer = first_layer,
+              .numbers = options_.splits ? std::move(adapter) : Adapter{},
+              .type = type,
+              .version = adapter_.version + 1};
 }
 
 }  // namespace crayon::internal

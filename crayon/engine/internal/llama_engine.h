@@ -2,9 +2,7 @@
 // choices of a round, which share the prompt's cells.
 #pragma once
 
-#include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,25 +11,14 @@
 #include "crayon/engine/engine.h"
 #include "crayon/engine/internal/hidden_state.h"
 #include "crayon/engine/internal/llama_handles.h"
-#include "crayon/formats/gguf.h"
+#include "crayon/engine/internal/packed_scorers.h"
 
 namespace crayon::internal {
-
-/// What an engine needs of its model; the model outlives it through `keep`.
-struct EngineModel {
-  std::shared_ptr<const Model> keep;
-  std::shared_ptr<const LlamaModel> llama;
-  const Gguf* gguf = nullptr;  ///< Owned by `keep`.
-  int gpu_layers = 0;
-};
-
-class PackedScorer;
 
 class LlamaEngine final : public Engine {
  public:
   /// @throws Error InvalidArgument  an option out of range; Unavailable: no memory
   LlamaEngine(EngineModel model, const EngineOptions& options);
-  ~LlamaEngine() override;
 
   Matrix embed(std::span<const RenderedPrompt> prompts, const EmbeddingSpec& spec,
                const std::function<void(std::size_t)>& on_done) override;
@@ -53,11 +40,6 @@ class LlamaEngine final : public Engine {
     std::size_t choice;
     std::span<const int> tokens;
     std::size_t unscored;  ///< First tokens that belong to the prompt.
-  };
-  /// For prompts prepared for one lowest block.
-  struct Packed {
-    std::unique_ptr<PackedScorer> scorer;
-    std::uint64_t adapter_version = 0;  ///< Of the adapter that it has.
   };
   class Capture;
   class Base;
@@ -85,7 +67,6 @@ class LlamaEngine final : public Engine {
   /// @param gguf  the same adapter, whose numbers have this type
   void load_adapter(Adapter adapter, TensorType type, std::span<const std::byte> gguf,
                     const std::string& name);
-  Packed& packed(int first_layer);
   [[nodiscard]] Outputs outputs_for(const EmbeddingSpec& spec) const;
 
   EngineModel model_;
@@ -93,17 +74,12 @@ class LlamaEngine final : public Engine {
   int context_tokens_;  ///< Longest prompt with its answer.
   std::size_t cells_;   ///< Of the KV cache: the prompt and a round's branches.
   Tokenize tokenize_;
-  std::unique_ptr<HiddenState> hidden_;    ///< At a fixed address, which the context knows.
-  std::unique_ptr<LlamaAdapter> adapter_;  ///< null: the base alone.
-  std::string adapter_name_;               ///< For messages.
-  int first_adapted_layer_ = 0;            ///< Lowest block that the adapter changes.
-  Adapter adapter_value_;                  ///< The adapter's numbers, for the packed scorers.
-  TensorType adapter_type_ = TensorType::F32;
-  std::uint64_t adapter_version_ = 0;  ///< Counted up when another one is set, or none.
-  std::map<int, Packed> packed_;       ///< By the lowest block; made when first needed.
-  LlamaContext context_;               ///< Last: freed before the adapter that it uses.
-  std::size_t last_entry_ = 0;         ///< Of the last batch of prefill().
-  std::vector<int> cached_;            ///< Tokens whose keys and values the cache holds.
+  std::unique_ptr<HiddenState> hidden_;  ///< At a fixed address, which the context knows.
+  CurrentAdapter adapter_;
+  LlamaContext context_;  ///< Behind the adapter that it uses: freed before it.
+  PackedScorers packed_;
+  std::size_t last_entry_ = 0;  ///< Of the last batch of prefill().
+  std::vector<int> cached_;     ///< Tokens whose keys and values the cache holds.
 };
 
 /// Outputs (rows of logits) in one decode call; each costs n_vocab floats in two buffers.

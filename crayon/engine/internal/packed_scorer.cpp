@@ -115,7 +115,7 @@ void PackedScorer::read_pass(const PackedPass& pass, std::vector<ScoreResult>& r
     if (reading.entry != entry) {
       entry = reading.entry;
       row = context_->logits(entry);
-      total = finite_log_sum_exp(row, crown_->file(), adapter_ ? adapter_name_ : "");
+      total = finite_log_sum_exp(row, crown_->file(), adapter_name_);
     }
     const auto log_prob = row[static_cast<std::size_t>(reading.next)] - total;
     results[reading.prompt].choices[reading.choice].sum_log_prob += static_cast<float>(log_prob);
@@ -139,21 +139,21 @@ std::vector<ScoreResult> PackedScorer::score(const PackedPrompts& prompts,
   return results;
 }
 
-void PackedScorer::set_adapter(const Adapter& adapter, TensorType type, const std::string& name) {
-  const Adapter moved = first_layer_ == 0 ? adapter : for_crown(adapter, first_layer_);
-  const AdapterFileOptions options{.architecture = model_.keep->base().architecture,
-                                   .name = "crown",
-                                   .type = type,
-                                   .metadata = {}};
-  auto loaded = std::make_unique<LlamaAdapter>(crown_, adapter_to_gguf(moved, options), name);
+void PackedScorer::set_adapter(const CurrentAdapter& adapter) {
+  if (adapter_version_ == adapter.version) return;
+  std::shared_ptr<const LlamaAdapter> loaded = adapter.loaded;
+  if (loaded != nullptr && first_layer_ > 0) {
+    const AdapterFileOptions options{.architecture = model_.keep->base().architecture,
+                                     .name = "crown",
+                                     .type = adapter.type,
+                                     .metadata = {}};
+    loaded = std::make_shared<const LlamaAdapter>(
+        crown_, adapter_to_gguf(for_crown(adapter.numbers, first_layer_), options), adapter.name);
+  }
   context_->set_adapter(loaded.get());
   adapter_ = std::move(loaded);  // frees the old one, which the context no longer knows
-  adapter_name_ = name;
-}
-
-void PackedScorer::remove_adapter() {
-  context_->set_adapter(nullptr);
-  adapter_.reset();
+  adapter_name_ = adapter.name;
+  adapter_version_ = adapter.version;
 }
 
 }  // namespace crayon::internal

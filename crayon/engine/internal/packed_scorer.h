@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "crayon/engine/internal/engine_model.h"
 #include "crayon/engine/internal/hidden_state.h"
-#include "crayon/engine/internal/llama_engine.h"
 #include "crayon/engine/internal/packing.h"
 
 namespace crayon::internal {
@@ -39,10 +39,8 @@ class PackedScorer {
   [[nodiscard]] std::vector<ScoreResult> score(const PackedPrompts& prompts,
                                                const OnPrompts& on_done);
 
-  /// @param name  of the adapter, for messages
   /// @throws Error Incompatible  it changes a block below
-  void set_adapter(const Adapter& adapter, TensorType type, const std::string& name);
-  void remove_adapter();
+  void set_adapter(const CurrentAdapter& adapter);
 
  private:
   [[nodiscard]] Matrix read_trunk(const PackedPass& pass);
@@ -52,11 +50,12 @@ class PackedScorer {
   int first_layer_;
   PackLimits limits_;
   std::string adapter_name_;
-  HiddenState hidden_;                       ///< At a fixed address, which the contexts know.
-  std::shared_ptr<const LlamaModel> crown_;  ///< The whole model where first_layer is 0.
-  std::unique_ptr<LlamaContext> trunk_;      ///< Null there.
-  std::unique_ptr<LlamaAdapter> adapter_;    ///< Null: the base alone.
-  std::unique_ptr<LlamaContext> context_;    ///< Of the crown. Last: freed before the adapter.
+  std::uint64_t adapter_version_ = 0;            ///< Of the adapter that the context has.
+  HiddenState hidden_;                           ///< At a fixed address, which the contexts know.
+  std::shared_ptr<const LlamaModel> crown_;      ///< The whole model where first_layer is 0.
+  std::unique_ptr<LlamaContext> trunk_;          ///< Null there.
+  std::shared_ptr<const LlamaAdapter> adapter_;  ///< Null: the base alone.
+  std::unique_ptr<LlamaContext> context_;        ///< Of the crown. Last: freed before the adapter.
 };
 
 }  // namespace crayon::internal
