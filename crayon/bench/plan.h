@@ -27,6 +27,7 @@ struct BenchPlan {
   Scoring scoring = Scoring::Mean;
   /// What the model's weights are turned into before they are computed with; none: as in the file.
   std::optional<TensorType> number_type = {};
+  bool exact = false;  ///< EngineOptions::exact
   std::vector<BenchGrid> grids;
 };
 

@@ -161,6 +161,7 @@ std::vector<Setting> settings_of(const ReportData& data) {
           {"server's model", s.server},
           {"score of a choice", data.scoring},
           {"numbers of the model", data.number_type},
+          {"exact", data.exact ? "yes" : "no"},
           {"questions a task", fmt::format("{}", data.questions)},
           {"context tokens", fmt::format("{}", s.context_tokens)},
           {"prompt with context", s.format.with_context},

@@ -141,6 +141,7 @@ Json settings_json(const BenchRun& run, const BenchPlan& plan, const BenchSettin
   const PromptFormat& format = settings.format;
   return {{"scoring", to_string(plan.scoring)},
           {"number_type", number_type_name(plan.number_type)},
+          {"exact", plan.exact},
           {"questions", plan.questions},
           {"context_tokens", settings.context_tokens},
           {"grids", grids},

@@ -416,6 +416,7 @@ TEST(CompareText, NamesSettingsTasksAndExamplesThatDiffer) {
   Fixture other = small_fixture();
   other.plan.scoring = Scoring::Sum;
   other.settings.context_tokens = 1024;
+  other.plan.exact = true;
   other.run.tasks[0].name = "renamed";
   for (BenchResult& result : other.run.results) {
     if (result.task == "near one") result.task = "renamed";
@@ -424,6 +425,7 @@ TEST(CompareText, NamesSettingsTasksAndExamplesThatDiffer) {
   const std::string text = compare_text({{"a", small_report()}, {"b", other.json()}});
   EXPECT_THAT(text, AllOf(HasSubstr("  score of a choice\n    A  mean\n    B  sum\n"),
                           HasSubstr("  context tokens\n    A  512\n    B  1024\n"),
+                          HasSubstr("  exact\n    A  no\n    B  yes\n"),
                           HasSubstr("left out: near one: in A only"),
                           HasSubstr("left out: renamed: in B only"),
                           HasSubstr("own: the same questions, but other examples")));

@@ -45,6 +45,7 @@ class Runner {
         scorer_(model, engine, pool.manifest().prompt, store,
                 {.scoring = plan.scoring,
                  .context_tokens = options.context_tokens,
+                 .exact = plan.exact,
                  .first_layer = pool.manifest().first_layer}) {
     (void)check_base(pool.manifest().base, model.base(),
                      fmt::format("pool '{}'", pool.folder().string()));
@@ -122,6 +123,7 @@ Json Runner::key_of(const BenchCell& cell, const std::vector<BenchRow>& examples
               {"training", training_hashes_[cell.task]},
               {"questions", question_hashes_[cell.task]},
               {"seed", cell.seed}};
+  if (plan_.exact) key["exact"] = true;
   if (cell.method->uses == Method::Uses::Multitask && tools_.multitask != nullptr) {
     key["multitask"] = tools_.multitask->manifest().id;
   }

@@ -77,6 +77,13 @@ TEST_F(Run, MethodsThatCannotRunAreNamedWithTheReason) {
   EXPECT_EQ(run.results.size(), 4u);
 }
 
+TEST_F(Run, ExactScoresAreNeverTakenForOthers) {
+  BenchPlan plan = world_.plan({"base"});
+  const std::string key = world_.run(plan, "work").results.front().key;
+  plan.exact = true;
+  EXPECT_NE(world_.run(plan, "work").results.front().key, key);
+}
+
 TEST_F(Run, TheSameInputsGiveTheSameReportButForTheTimes) {
   const BenchPlan plan = world_.plan({"base", "few-shot", "random", "crayon", "probe"});
   EXPECT_EQ(timeless(world_.run(plan, "one"), plan), timeless(world_.run(plan, "two"), plan));

@@ -133,10 +133,12 @@ BenchScorer::BenchScorer(const Model& model, Engine& engine, const PromptFormat&
 }
 
 Json BenchScorer::common_key(const std::vector<BenchRow>& rows) const {
-  return {{"model", model_.base().sha256},
-          {"context", options_.context_tokens},
-          {"format", format_key(format_)},
-          {"rows", hash_rows(rows)}};
+  Json key = {{"model", model_.base().sha256},
+              {"context", options_.context_tokens},
+              {"format", format_key(format_)},
+              {"rows", hash_rows(rows)}};
+  if (options_.exact) key["exact"] = true;
+  return key;
 }
 
 std::size_t BenchScorer::fitting_shots(const std::vector<BenchRow>& rows,

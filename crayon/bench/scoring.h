@@ -51,6 +51,7 @@ struct RowScores {
 struct ScorerOptions {
   Scoring scoring = Scoring::Mean;
   int context_tokens = 2048;
+  bool exact = false;  ///< Of the engine: its results are kept apart from others.
   /// The lowest block that the pool's adapters change: what the blocks below make of a row is
   /// worked out once for all adapters. One that changes a lower block costs whole passes.
   int first_layer = 0;

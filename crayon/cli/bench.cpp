@@ -39,6 +39,7 @@ struct BenchArgs {
   std::optional<std::size_t> questions;
   std::string scoring;
   std::string number_type;
+  bool exact = false;
   fs::path work;
   std::vector<fs::path> from;
   std::optional<double> slice_minutes;
@@ -72,6 +73,7 @@ BenchPlan plan_of(const BenchArgs& args) {
   if (!args.only.empty()) keep_tasks(plan, args.only);
   if (args.questions) plan.questions = *args.questions;
   if (!args.scoring.empty()) plan.scoring = parse_scoring(args.scoring);
+  plan.exact = args.exact;
   if (!args.number_type.empty()) plan.number_type = parse_number_type(args.number_type);
   if (plan.grids.empty()) {
     plan.grids.push_back(
@@ -212,6 +214,7 @@ void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes
         {.program = trainer, .model = opened.file, .threads = args.common.threads}, pool, store);
   }
   EngineOptions engine_settings = engine_options(args.model, args.common);
+  engine_settings.exact = plan.exact;
   engine_settings.splits = true;
   engine_settings.reuse_from = 64;  // few examples before many questions are read once
   const auto engine = opened.model->open_engine(engine_settings);
@@ -286,6 +289,9 @@ void add_customize(CLI::App& bench, const std::shared_ptr<BenchArgs>& args) {
   cmd->add_option("--number-type", args->number_type,
                   "Turn the model's weights into f32, f16, bf16 or q8_0 and compute with these: "
                   "often much faster; file (default): as they are");
+  cmd->add_flag(
+      "--exact", args->exact,
+      "Keys and values in F32 and no flash attention: for comparison with other programs");
   cmd->add_option("--work", args->work,
                   "Folder that keeps what is worked out; default: bench in the cache folder");
   cmd->add_option("--from", args->from,

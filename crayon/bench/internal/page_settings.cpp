@@ -35,6 +35,7 @@ std::string settings_list(const ReportData& data) {
   out += text_entry("Its weights", data.number_type == "file"
                                        ? "as in the file"
                                        : fmt::format("computed in {}", data.number_type));
+  if (data.exact) out += text_entry("Arithmetic", "exact: keys and values in F32");
   out += text_entry("Pool", fmt::format("{} ({})", s.pool, counted(s.n_adapters, "adapter")));
   out += text_entry("Multitask pool", or_none(s.multitask));
   out += text_entry("Server's model", or_none(s.server));

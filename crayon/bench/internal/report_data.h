@@ -52,6 +52,7 @@ struct ReportData {
   std::size_t planned = 0;            ///< Cells of the plan; more than results: partial.
   std::string scoring;
   std::string number_type;
+  bool exact = false;
   std::size_t questions = 0;  ///< A task, at most; 0: all.
   std::vector<ReportGrid> grids;
   std::vector<Unavailable> missing;

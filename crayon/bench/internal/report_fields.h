@@ -41,6 +41,9 @@ class Fields {
   [[nodiscard]] bool flag(const char* key) const {
     return need(key, &nlohmann::json::is_boolean, "true or false").get<bool>();
   }
+  [[nodiscard]] bool flag_or(const char* key, bool otherwise) const {
+    return value_.contains(key) ? flag(key) : otherwise;
+  }
   [[nodiscard]] Fields object(const char* key) const {
     return {need(key, &nlohmann::json::is_object, "an object"), file_, path_ + key + "."};
   }

@@ -169,6 +169,7 @@ void read_settings(const Fields& at, const Fields& times, ReportData& data) {
   settings.n_adapters = at.count("n_adapters");
   data.scoring = at.text("scoring");
   data.number_type = at.text("number_type");
+  data.exact = at.flag_or("exact", false);  // earlier reports lack it
   data.questions = at.count("questions");
   for (const Fields& grid : at.objects("grids")) {
     data.grids.push_back({grid.texts("methods"), grid.counts("k"), grid.counts("seeds")});
