@@ -170,8 +170,7 @@ def settings_text(numbers):
     settings, times = numbers.settings, numbers.times
     questions = settings.get("questions", 0)
     seeds = sorted({seed for method in numbers.methods() for seed in numbers.planned_seeds(method)})
-    machines = times.get("machines") or [times.get("machine", "unknown")]
-    machines = [machine if isinstance(machine, str) else str(machine.get("machine", machine)) for machine in machines]
+    machines = times["machines"]
     sentences = [
         f"K = {numbers.k} examples",
         f"seeds {listed(map(str, seeds))}" if len(seeds) > 1 else f"seed {listed(map(str, seeds))}" if seeds else "",

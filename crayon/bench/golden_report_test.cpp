@@ -41,6 +41,7 @@ BenchResult make_result(const BenchTask& task, const Right& right, std::size_t k
   result.method = right.method;
   result.k = k;
   result.seed = seed;
+  result.machine = "a machine, 2 threads";
   Rng rng(seed, task.name + right.method + std::to_string(k));
   const auto scores = [](bool is_right) {
     return std::vector<float>{is_right ? 1.0f : 0.0f, 0.5f};
@@ -70,6 +71,7 @@ BenchRun make_run() {
       if (name != "uniform") run.results.push_back(make_result(task, right, 32, 2));
     }
   }
+  run.planned = run.results.size();
   run.missing = {{"server", "no server was named"}};
   return run;
 }
