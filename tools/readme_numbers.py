@@ -57,6 +57,7 @@ class Numbers:
     def __init__(self, report):
         self.settings = report["settings"]
         self.times = report["times"]
+        self.cells = report.get("cells", {"planned": 0, "done": 0})
         self.sees = {method["name"]: method["sees"] for method in report["methods"]}
         tables = report["tables"]
         if not tables:
@@ -178,6 +179,8 @@ def settings_text(numbers):
         tasks_text(numbers),
     ]
     text = "; ".join(sentence for sentence in sentences if sentence) + ". "
+    if numbers.cells["done"] < numbers.cells["planned"]:
+        text += f"So far {numbers.cells['done']:,} of {numbers.cells['planned']:,} planned results are there. "
     text += f"Model {settings['model']['name']}, pool {code(settings['pool'])}"
     text += f" ({count(settings['n_adapters'], 'adapter')})" if "n_adapters" in settings else ""
     text += f", multitask pool {code(settings['multitask'])}" if settings.get("multitask") else ""

@@ -180,10 +180,13 @@ class ReadmeNumbers(unittest.TestCase):
     def test_skips_keys_it_does_not_know_and_takes_several_machines(self):
         report = copy.deepcopy(GOLDEN)
         report |= {"schema": "crayon-bench-customize/2", "new": {}}
+        report["cells"] = {"planned": 2000, "done": 12}
         report["settings"]["new"] = [1]
         line_of(report, "base")["new"] = 1
         report["times"]["machines"] = ["one", "two"]
         self.assertIn("Machines: one; two.", self.prose(report))
+        self.assertIn("So far 12 of 2,000 planned results are there.", self.prose(report))
+        self.assertNotIn("So far", self.prose(GOLDEN))
 
     def test_without_a_report_it_says_so_in_one_line_and_exits_with_2(self):
         for flags in ([], ["--check"]):
