@@ -20,8 +20,9 @@ bool fits(const ScoreTable& scores, const std::vector<BenchRow>& questions) {
 
 EarlierCells::EarlierCells(const std::vector<EarlierResults>& earlier) : earlier_(earlier) {
   for (const EarlierResults& report : earlier) {
-    for (const BenchResult& result : report.results)
-      places_.try_emplace(result.key, &report, &result);
+    for (const BenchResult& result : report.results) {
+      places_.try_emplace(result.key, Place{&report, &result});
+    }
   }
 }
 
