@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <system_error>
 
 #include "crayon/base/error.h"
@@ -55,6 +56,14 @@ std::optional<int> layer_of(std::string_view tensor) {
   const auto [end, failed] = std::from_chars(digits.begin(), digits.end(), layer);
   if (failed != std::errc() || end != digits.end() || digits.front() == '-') return std::nullopt;
   return layer;
+}
+
+int lowest_layer(const Adapter& adapter) {
+  int lowest = std::numeric_limits<int>::max();
+  for (const LoraTensor& tensor : adapter.tensors) {
+    lowest = std::min(lowest, layer_of(tensor.name).value_or(-1));
+  }
+  return lowest;
 }
 
 void check_adapter(const Adapter& adapter) {

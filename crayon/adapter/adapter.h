@@ -35,6 +35,10 @@ struct Adapter {
 /// number.
 [[nodiscard]] std::optional<int> layer_of(std::string_view tensor);
 
+/// The lowest layer that it changes; -1 where it also changes what is in no layer, as the token
+/// embeddings are; the largest int where it changes nothing.
+[[nodiscard]] int lowest_layer(const Adapter& adapter);
+
 /// @throws Error InvalidArgument  unsorted or repeated names, A and B that do not match, numbers
 ///                                that are not finite; names the tensor and both shapes
 void check_adapter(const Adapter& adapter);

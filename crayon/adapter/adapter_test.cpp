@@ -83,5 +83,16 @@ TEST(LayerOf, ReadsTheNumberOfABlockAndNothingElse) {
   }
 }
 
+TEST(Adapter, ItsLowestLayerIsThatOfAllItsTensors) {
+  Adapter adapter;
+  EXPECT_EQ(lowest_layer(adapter), std::numeric_limits<int>::max());
+  for (const char* name : {"blk.12.attn_q.weight", "blk.7.ffn_up.weight", "blk.9.attn_k.weight"}) {
+    adapter.tensors.push_back({.name = name, .a = {}, .b = {}});
+  }
+  EXPECT_EQ(lowest_layer(adapter), 7);
+  adapter.tensors.push_back({.name = "token_embd.weight", .a = {}, .b = {}});
+  EXPECT_EQ(lowest_layer(adapter), -1);
+}
+
 }  // namespace
 }  // namespace crayon

@@ -107,7 +107,13 @@ void keep_tasks(BenchPlan& plan, const std::vector<std::string>& names) {
 
 std::optional<TensorType> parse_number_type(const std::string& name) {
   if (name == "file") return std::nullopt;
-  return parse_tensor_type(name);
+  try {
+    return parse_tensor_type(name);
+  } catch (const Error&) {
+    throw Error(
+        ErrorCode::InvalidArgument,
+        fmt::format("number type '{}': unknown; expected file, f32, f16, bf16 or q8_0", name));
+  }
 }
 
 std::string number_type_name(const std::optional<TensorType>& type) {

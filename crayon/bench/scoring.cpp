@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
 
 #include "crayon/base/clock.h"
 #include "crayon/base/error.h"
@@ -59,15 +58,6 @@ RenderedPrompt render_row(const Model& model, const PromptFormat& format, const 
     prompt.choices.push_back(row.delimiter + choice);
   }
   return prompt;
-}
-
-/// The lowest block that it changes; 0 where it changes what is in no block.
-int lowest_layer(const Adapter& adapter) {
-  int lowest = std::numeric_limits<int>::max();
-  for (const LoraTensor& tensor : adapter.tensors) {
-    lowest = std::min(lowest, layer_of(tensor.name).value_or(0));
-  }
-  return lowest;
 }
 
 /// Everything that decides what the model reads.

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <limits>
 #include <thread>
 #include <utility>
 
@@ -38,14 +37,6 @@ EngineOptions checked(EngineOptions options) {
     options.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   }
   return options;
-}
-
-int lowest_layer(const Adapter& adapter) {
-  int lowest = std::numeric_limits<int>::max();
-  for (const auto& tensor : adapter.tensors) {
-    lowest = std::min(lowest, layer_of(tensor.name).value_or(-1));  // none: the token embeddings
-  }
-  return lowest;
 }
 
 void check_has_choices(const RenderedPrompt& prompt) {
