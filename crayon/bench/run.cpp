@@ -122,7 +122,8 @@ Json Runner::key_of(const BenchCell& cell, const std::vector<BenchRow>& examples
               {"examples", hash_rows(examples)},
               {"training", training_hashes_[cell.task]},
               {"questions", question_hashes_[cell.task]},
-              {"seed", cell.seed}};
+              {"seed", cell.seed},
+              {"label_calibration", kLabelCalibrationVersion}};
   if (plan_.exact) key["exact"] = true;
   if (cell.method->uses == Method::Uses::Multitask && tools_.multitask != nullptr) {
     key["multitask"] = tools_.multitask->manifest().id;

@@ -14,6 +14,9 @@ namespace {
 
 using internal::require;
 
+constexpr double kCorrectedShare =
+    0.85;  // of a label's leaning; measured, docs/design/customize.md
+
 /// Place of a label in a head; labels.size() when unknown.
 std::size_t find_label(const Head& head, std::uint64_t label) {
   const auto at = std::lower_bound(head.labels.begin(), head.labels.end(), label);
@@ -46,10 +49,62 @@ void check_scored(const ScoredChoices& example) {
   internal::require_finite(example.scores, "head: scores");
 }
 
-struct Mean {
-  double sum = 0;
+/// Score minus its example's mean score, of each time that a label is a choice.
+struct Differences {
   double n = 0;
+  double sum = 0;
+  double squares = 0;
+  [[nodiscard]] double mean() const { return sum / n; }
 };
+using LabelDifferences = std::map<std::uint64_t, Differences>;
+
+LabelDifferences differences_of(std::span<const ScoredChoices> examples) {
+  LabelDifferences labels;
+  for (const ScoredChoices& example : examples) {
+    double mean = 0;
+    for (const float s : example.scores) mean += double{s};
+    mean /= static_cast<double>(std::max<std::size_t>(1, example.scores.size()));
+    for (std::size_t c = 0; c < example.choices.size(); ++c) {
+      Differences& label = labels[label_hash(example.choices[c])];
+      const double difference = double{example.scores[c]} - mean;
+      ++label.n;
+      label.sum += difference;
+      label.squares += difference * difference;
+    }
+  }
+  return labels;
+}
+
+struct Variances {
+  double within = 0;   ///< Of a label's differences.
+  double between = 0;  ///< Of the labels' true means; 0 when chance explains what was seen.
+};
+
+/// The ANOVA estimator for groups of unequal size, less one standard error of the ratio of the two
+/// mean squares when there is nothing between. The differences of an example add up to 0, so the
+/// mean over all is 0.
+Variances variances_of(const LabelDifferences& labels) {
+  double n = 0;
+  double squared_sizes = 0;
+  double sum_within = 0;
+  double sum_between = 0;
+  for (const auto& [hash, label] : labels) {
+    n += label.n;
+    squared_sizes += label.n * label.n;
+    sum_within += label.squares - label.n * label.mean() * label.mean();
+    sum_between += label.n * label.mean() * label.mean();
+  }
+  const double free_between = static_cast<double>(labels.size()) - 1;
+  const double free_within = n - static_cast<double>(labels.size());
+  Variances found;
+  if (free_between < 1 || free_within < 1) return found;
+  found.within = std::max(0.0, sum_within) / free_within;
+  const double usual_size = (n - squared_sizes / n) / free_between;
+  const double by_chance = found.within * (1 + std::sqrt(2 / free_between + 2 / free_within));
+  found.between =
+      std::max(0.0, sum_between / free_between - by_chance) / std::max(usual_size, 1e-9);
+  return found;
+}
 
 }  // namespace
 
@@ -116,26 +171,17 @@ bool share_labels(std::span<const ScoredChoices> examples) {
   return repeated > 0 && 2 * static_cast<std::size_t>(repeated) >= in_examples.size();
 }
 
-Head fit_label_calibration(std::span<const ScoredChoices> examples, double shrink) {
-  require(std::isfinite(shrink) && shrink >= 0,
-          fmt::format("head: shrink {}; expected at least 0", shrink));
+Head fit_label_calibration(std::span<const ScoredChoices> examples) {
   for (const ScoredChoices& example : examples) check_scored(example);
   if (!share_labels(examples)) return {};
-  std::map<std::uint64_t, Mean> labels;
-  for (const ScoredChoices& example : examples) {
-    double mean = 0;
-    for (const float s : example.scores) mean += double{s};
-    mean /= static_cast<double>(std::max<std::size_t>(1, example.scores.size()));
-    for (std::size_t c = 0; c < example.choices.size(); ++c) {
-      Mean& label = labels[label_hash(example.choices[c])];
-      label.sum += double{example.scores[c]} - mean;
-      ++label.n;
-    }
-  }
+  const LabelDifferences labels = differences_of(examples);
+  const Variances variances = variances_of(labels);
+  if (variances.between <= 0) return {};
+  const double shrink = variances.within / variances.between;
   Head head;
-  for (const auto& [hash, mean] : labels) {
+  for (const auto& [hash, label] : labels) {
     head.labels.push_back(hash);
-    head.bias.push_back(static_cast<float>(mean.sum / (mean.n + shrink)));  // = mean n/(n+shrink)
+    head.bias.push_back(static_cast<float>(kCorrectedShare * label.sum / (label.n + shrink)));
   }
   return head;
 }

@@ -46,10 +46,18 @@ struct ScoredChoices {
 /// score to mean something: at least half of all labels occur in two or more examples.
 [[nodiscard]] bool share_labels(std::span<const ScoredChoices> examples);
 
-/// Label calibration from unlabelled examples. Each label's bias is its mean of (score minus the
-/// example's mean score), shrunk by n / (n + shrink); empty head when labels are not shared.
-[[nodiscard]] Head fit_label_calibration(std::span<const ScoredChoices> examples,
-                                         double shrink = 1.0);
+/// Label calibration from unlabelled examples. Each label's bias is 0.85 times its mean of (score
+/// minus the example's mean score), shrunk by n / (n + within / between): the variances of these
+/// differences within a label and between labels, as the examples show them (random effects, ANOVA
+/// estimator: Searle, Casella and McCulloch 1992, section 3.6; ours: less the standard error that
+/// `between` has where no label leans). Where scores differ because questions do and not because
+/// labels do, little is taken away. Empty head when labels are not shared, or lean no more than
+/// chance explains.
+[[nodiscard]] Head fit_label_calibration(std::span<const ScoredChoices> examples);
+
+/// Counted up when fit_label_calibration gives other biases: results that rest on it are keyed by
+/// it.
+inline constexpr int kLabelCalibrationVersion = 2;
 
 /// Probe from labelled examples: ridge regression of one-hot labels on z, one row a distinct label,
 /// the constant not penalised (Hoerl and Kennard 1970). `bias` stays empty; `probe_weight` is 1 and

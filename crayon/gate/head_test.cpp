@@ -2,7 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <limits>
+#include <map>
+#include <utility>
 
 #include "crayon/gate/internal/sample.h"
 
@@ -51,14 +54,70 @@ TEST(ShareLabels, IsTrueWhenHalfOfTheLabelsOccurInTwoExamples) {
   EXPECT_FALSE(share_labels({}));
 }
 
-TEST(LabelCalibration, BiasIsTheShrunkenMeanOfTheCentredScores) {
+TEST(LabelCalibration, BiasIsTheMeanOfTheCentredScoresShrunkByTheirVariances) {
   const std::vector<ScoredChoices> examples{{{"yes", "no"}, {-1, -3}}, {{"no", "yes"}, {-6, -2}}};
-  // Centred: yes +1 and +2, no -1 and -2; means 1.5 and -1.5, times 2 / (2 + 1).
+  // Centred: yes +1 and +2, no -1 and -2; means +-1.5. Within a label: (4 * 0.25) / (4 - 2) = 0.5.
+  // Between labels: (2 * 2 * 2.25 / 1 - 0.5 (1 + sqrt(2 / 1 + 2 / 2))) / 2.
+  const double shrink = 0.5 / ((9 - 0.5 * (1 + std::sqrt(3.0))) / 2);
   const Head head = fit_label_calibration(examples);
-  EXPECT_FLOAT_EQ(bias_of(head, "yes"), 1.0f);
-  EXPECT_FLOAT_EQ(bias_of(head, "no"), -1.0f);
-  EXPECT_FLOAT_EQ(bias_of(fit_label_calibration(examples, 0), "yes"), 1.5f);
+  EXPECT_NEAR(bias_of(head, "yes"), 0.85 * 3 / (2 + shrink), 1e-6);
+  EXPECT_NEAR(bias_of(head, "no"), 0.85 * -3 / (2 + shrink), 1e-6);
   EXPECT_TRUE(std::is_sorted(head.labels.begin(), head.labels.end()));
+}
+
+TEST(LabelCalibration, CountsHowOftenEachLabelWasSeen) {
+  // a four times (+3 +1 +3 +1), b twice (-3 -3), c twice (-1 -1). By hand, within: 4 / 5, between:
+  // ((16 + 18 + 2) / 2 - 4 / 5 (1 + sqrt(2 / 2 + 2 / 5))) / ((8 - 24 / 8) / 2).
+  const std::vector<ScoredChoices> examples{
+      {{"a", "b"}, {3, -3}}, {{"c", "a"}, {-1, 1}}, {{"a", "b"}, {6, 0}}, {{"a", "c"}, {0, -2}}};
+  const double shrink = 0.8 / ((18 - 0.8 * (1 + std::sqrt(1.4))) / 2.5);
+  const Head head = fit_label_calibration(examples);
+  EXPECT_NEAR(bias_of(head, "a"), 0.85 * 8 / (4 + shrink), 1e-6);
+  EXPECT_NEAR(bias_of(head, "b"), 0.85 * -6 / (2 + shrink), 1e-6);
+  EXPECT_NEAR(bias_of(head, "c"), 0.85 * -2 / (2 + shrink), 1e-6);
+}
+
+/// Ten of `n_labels` labels an example; the right one is far ahead, as a good model scores.
+std::vector<ScoredChoices> sure_of_the_answer(std::size_t n, std::size_t n_labels,
+                                              std::uint64_t seed) {
+  Rng rng(seed);
+  std::vector<ScoredChoices> examples;
+  std::vector<std::size_t> order(n_labels);
+  for (std::size_t i = 0; i < n_labels; ++i) order[i] = i;
+  for (std::size_t k = 0; k < n; ++k) {
+    rng.shuffle(order);
+    ScoredChoices example;
+    for (std::size_t c = 0; c < 10; ++c) {
+      example.choices.push_back(std::to_string(order[c]));
+      example.scores.push_back((c == 0 ? 8.0f : 0.0f) + static_cast<float>(rng.normal()));
+    }
+    examples.push_back(std::move(example));
+  }
+  return examples;
+}
+
+TEST(LabelCalibration, LeavesASureModelNearlyAsItWas) {
+  // 32 examples, 77 labels: one that was the answer once of its four times has a mean of about 1.
+  double bias = 0;
+  double raw = 0;
+  for (const std::uint64_t seed : {1, 2, 3, 4, 5}) {
+    const auto examples = sure_of_the_answer(32, 77, seed);
+    std::map<std::string, std::pair<double, int>> means;
+    for (const ScoredChoices& example : examples) {
+      for (std::size_t c = 0; c < example.choices.size(); ++c) {
+        means[example.choices[c]].first += example.scores[c] - 0.8;
+        ++means[example.choices[c]].second;
+      }
+    }
+    for (const auto& [label, sum] : means) raw += std::abs(sum.first / sum.second);
+    for (const float b : fit_label_calibration(examples).bias) bias += std::abs(b);
+  }
+  EXPECT_LT(bias, 0.25 * raw);
+}
+
+TEST(LabelCalibration, IsEmptyWhereLabelsLeanNoMoreThanChanceExplains) {
+  const std::vector<ScoredChoices> examples{{{"yes", "no"}, {1, -1}}, {{"yes", "no"}, {-1, 1}}};
+  EXPECT_TRUE(fit_label_calibration(examples).empty());
 }
 
 TEST(LabelCalibration, TakesAwayAConstantLeaningTowardsALabel) {
@@ -127,7 +186,6 @@ TEST(ApplyHead, RefusesSizesThatDoNotFit) {
       invalid("2 scores for 1 choices"));
   const std::vector<ScoredChoices> broken{{{"a", "b"}, {0, kNaN}}};
   EXPECT_THAT([&] { (void)fit_label_calibration(broken); }, invalid("not finite"));
-  EXPECT_THAT([&] { (void)fit_label_calibration({}, -1); }, invalid("shrink -1"));
 }
 
 /// Ridge loss of a probe: squared error of one-hot labels plus lambda |W|^2 without the constant.
