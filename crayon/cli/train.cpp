@@ -17,6 +17,7 @@
 #include "crayon/base/error.h"
 #include "crayon/base/log.h"
 #include "crayon/cli/commands.h"
+#include "crayon/cli/train_workers.h"
 #include "crayon/cli/trainer_program.h"
 
 namespace crayon {
@@ -32,6 +33,7 @@ struct TrainArgs {
   bool export_only = false;
   double slice_minutes = 0;
   int threads = 0;
+  int workers = 1;
   int gpu_layers = 0;
   bool json = false;
 };
@@ -49,7 +51,8 @@ std::vector<std::string> command_line(const TrainArgs& args) {
   return words;
 }
 
-/// Becomes the trainer, so that signals and exit status are its own.
+/// Becomes the trainer, so that signals and exit status are its own; with several workers, waits
+/// for them and ends with their status.
 [[noreturn]] void run_train(const TrainArgs& args) {
   if (args.gpu_layers > 0) {
     log_warning("--gpu-layers is not used: [train] device of the config says where to train");
@@ -61,6 +64,7 @@ std::vector<std::string> command_line(const TrainArgs& args) {
                             "libtorch and rebuild with -DCRAYON_TRAINER=ON",
                             kTrainer));
   }
+  if (args.workers > 1) std::exit(run_workers(trainer, command_line(args), args.workers));
   std::vector<char*> argv;
   std::string program = trainer.string();
   argv.push_back(program.data());
@@ -87,8 +91,14 @@ void add_train_command(CLI::App& app) {
   cmd->add_option("--slice-minutes", args->slice_minutes,
                   "Stop with a checkpoint after so many minutes; 0: as the config says")
       ->check(CLI::NonNegativeNumber);
-  cmd->add_option("--threads", args->threads, "Threads; 0: as the config says")
+  cmd->add_option("--threads", args->threads,
+                  "Threads, shared by the workers of this machine; 0: as the config says")
       ->check(CLI::Range(0, 4096));
+  cmd->add_option("--workers", args->workers,
+                  "Processes that train together on this machine; on many machines start "
+                  "crayon-trainer by torchrun (see crayon-trainer --help)")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
   cmd->add_option("--gpu-layers", args->gpu_layers, "Not used: [train] device of the config says")
       ->check(CLI::Range(0, 10000));
   cmd->add_flag("--json", args->json, "Print one JSON object instead of text");

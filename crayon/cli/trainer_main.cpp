@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <streambuf>
 #include <string>
 #include <system_error>
 
@@ -17,13 +18,23 @@
 #include "crayon/base/interrupt.h"
 #include "crayon/cli/guard.h"
 #include "crayon/trainer/train.h"
+#include "crayon/trainer/workers.h"
 
 namespace crayon {
 namespace {
 
+constexpr const char* kWorkers =
+    R"(Several processes train one pool together when each is started with RANK, WORLD_SIZE, MASTER_ADDR
+and MASTER_PORT in its environment, as `torchrun --no-python crayon-trainer ...` does; LOCAL_RANK
+and LOCAL_WORLD_SIZE share out a machine. Each needs the config, the data and the base model; the
+checkpoints and the pool are written by worker 0. The connections are not authenticated: use them in
+a network that you trust. On one machine: crayon train --workers N.)";
+
 struct TrainerArgs {
   std::filesystem::path config;
   TrainRunOptions run;
+  int store_port = 0;
+  double worker_minutes = WorkerPlace{}.wait_minutes;
   bool json = false;
   std::filesystem::path checkpoints;  ///< The config's, once it is read.
 };
@@ -50,8 +61,16 @@ void add_options(CLI::App& app, TrainerArgs& args) {
   app.add_option("--slice-minutes", args.run.slice_minutes,
                  "Stop with a checkpoint after so many minutes; 0: as the config says")
       ->check(CLI::NonNegativeNumber);
-  app.add_option("--threads", args.run.threads, "Threads; 0: as the config says")
+  app.add_option("--threads", args.run.threads,
+                 "Threads of this machine, shared by its workers; 0: as the config says")
       ->check(CLI::Range(0, 4096));
+  app.add_option("--store-port", args.store_port,
+                 "Port on which worker 0 listens for the others; 0: the one after MASTER_PORT")
+      ->check(CLI::Range(0, 65535));
+  app.add_option("--worker-minutes", args.worker_minutes,
+                 "Longest wait for a worker that lives but does not come; then all end")
+      ->check(CLI::Range(0.01, 1440.0))
+      ->capture_default_str();
   app.add_flag("--json", args.json, "Print one JSON object instead of text");
 }
 
@@ -75,10 +94,20 @@ nlohmann::ordered_json to_json(const TrainReport& report) {
           {"validation", validation}};
 }
 
-void run_trainer(TrainerArgs& args, std::ostream& out, std::ostream& notes) {
+/// Swallows what is written to it.
+class Nowhere : public std::streambuf {
+ protected:
+  int overflow(int c) override { return std::char_traits<char>::not_eof(c); }
+};
+
+/// This worker's part; worker 0 speaks for all.
+int run_trainer(TrainerArgs& args, ProcessGroup& group, bool speaks, std::ostream& out) {
+  Nowhere nowhere;
+  std::ostream silent(&nowhere);
   const TrainConfig config = load_train_config(args.config);
   args.checkpoints = config.train.checkpoints;
-  const TrainReport report = train_pool(config, args.run, notes);
+  const TrainReport report = train_pool(config, args.run, group, speaks ? std::cerr : silent);
+  if (!speaks) return 0;
   if (args.json) {
     out << to_json(report).dump() << '\n';
   } else if (report.finished) {
@@ -87,13 +116,22 @@ void run_trainer(TrainerArgs& args, std::ostream& out, std::ostream& notes) {
   } else {
     out << report.note << '\n';
   }
+  return 0;
+}
+
+int join_and_run(TrainerArgs& args) {
+  WorkerPlace place =
+      worker_place([](const char* name) { return std::getenv(name); }, args.store_port);
+  place.wait_minutes = args.worker_minutes;
+  const auto group = join_workers(place);
+  return run_worker(*group, [&] { return run_trainer(args, *group, place.rank == 0, std::cout); });
 }
 
 int parse_and_run(CLI::App& app, TrainerArgs& args, int argc, char** argv) {
   int status = 0;
   try {
     app.parse(argc, argv);
-    run_trainer(args, std::cout, std::cerr);
+    status = join_and_run(args);
   } catch (const CLI::Success& success) {  // --help and --version
     status = app.exit(success, std::cout, std::cerr);
   } catch (const CLI::ParseError& error) {
@@ -113,6 +151,7 @@ int run_program(int argc, char** argv) {
       }};
   return guarded(words, std::cerr, [&] {
     CLI::App app("Train a pool of LoRA adapters and its gate", "crayon-trainer");
+    app.footer(kWorkers);
     add_options(app, args);
     return parse_and_run(app, args, argc, argv);
   });

@@ -139,6 +139,30 @@ std::vector<std::string> set_names(const std::vector<std::string>& lines) {
 
 }  // namespace
 
+std::vector<std::byte> write_checkpoint(const Checkpoint& checkpoint) {
+  Safetensors stored;
+  stored.metadata["format"] = kFormat;
+  stored.metadata["state"] = state_text(checkpoint);
+  for (const auto& [name, tensor] : checkpoint.tensors) {
+    stored.tensors[name] = {tensor.shape, tensor.data};
+  }
+  return write_safetensors(stored);
+}
+
+Checkpoint read_checkpoint(std::span<const std::byte> bytes, const fs::path& file) {
+  Safetensors stored;
+  try {
+    stored = read_safetensors(bytes, file.string());
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::CorruptFile && error.code() != ErrorCode::Unsupported) throw;
+    throw Error(ErrorCode::CorruptFile,
+                fmt::format("{}; delete this file to go on from the one before it, or use "
+                            "--restart",
+                            error.what()));
+  }
+  return parse_checkpoint(stored, file);
+}
+
 std::vector<fs::path> CheckpointFolder::files() const {
   std::vector<fs::path> files;
   std::error_code none;
@@ -159,15 +183,9 @@ std::optional<fs::path> CheckpointFolder::newest() const {
 }
 
 void CheckpointFolder::save(const Checkpoint& checkpoint) const {
-  Safetensors stored;
-  stored.metadata["format"] = kFormat;
-  stored.metadata["state"] = state_text(checkpoint);
-  for (const auto& [name, tensor] : checkpoint.tensors) {
-    stored.tensors[name] = {tensor.shape, tensor.data};
-  }
   make_folder(folder_);
   write_atomically(folder_ / fmt::format("step-{:08}.safetensors", checkpoint.step),
-                   write_safetensors(stored));
+                   write_checkpoint(checkpoint));
   auto old = files();
   while (old.size() > kKept) {
     fs::remove(old.front());
@@ -182,17 +200,7 @@ Checkpoint CheckpointFolder::load_newest() const {
                 fmt::format("{}: no checkpoint here; start without --resume and --export",
                             folder_.string()));
   }
-  Safetensors stored;
-  try {
-    stored = read_safetensors(read_file(*file), file->string());
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::CorruptFile && error.code() != ErrorCode::Unsupported) throw;
-    throw Error(ErrorCode::CorruptFile,
-                fmt::format("{}; delete this file to go on from the one before it, or use "
-                            "--restart",
-                            error.what()));
-  }
-  return parse_checkpoint(stored, *file);
+  return read_checkpoint(read_file(*file), *file);
 }
 
 void CheckpointFolder::clear() const {
@@ -217,6 +225,31 @@ FolderLock::FolderLock(const fs::path& folder) {
 
 FolderLock::~FolderLock() { close(file_); }
 
+std::string changed_lines(const std::vector<std::string>& before,
+                          const std::vector<std::string>& now) {
+  std::string changed;
+  const auto compare = [&](const std::vector<std::string>& lines) {
+    for (const auto& line : lines) {
+      const std::string key = line.substr(0, line.find(" = "));
+      const std::string old_value = value_of(before, key);
+      const std::string new_value = value_of(now, key);
+      const std::string text = fmt::format("{} ({}, now {})", key, old_value, new_value);
+      if (old_value != new_value && changed.find(text) == std::string::npos) {
+        changed += (changed.empty() ? "" : ", ") + text;
+      }
+    }
+  };
+  compare(now);
+  compare(before);
+  const auto old_sets = set_names(before);
+  const auto new_sets = set_names(now);
+  if (changed.empty() && old_sets != new_sets) {  // plan and validation know sets by their index
+    changed = fmt::format("order of the [[set]] tables ({}, now {})", fmt::join(old_sets, ", "),
+                          fmt::join(new_sets, ", "));
+  }
+  return changed;
+}
+
 void check_same_run(const Checkpoint& checkpoint, const std::vector<std::string>& config,
                     const std::string& base_sha256) {
   if (checkpoint.base_sha256 != base_sha256) {
@@ -225,26 +258,7 @@ void check_same_run(const Checkpoint& checkpoint, const std::vector<std::string>
                             "one has {}; use that model, or --restart",
                             checkpoint.base_sha256, base_sha256));
   }
-  std::string changed;
-  const auto compare = [&](const std::vector<std::string>& lines) {
-    for (const auto& line : lines) {
-      const std::string key = line.substr(0, line.find(" = "));
-      const std::string before = value_of(checkpoint.config, key);
-      const std::string now = value_of(config, key);
-      const std::string text = fmt::format("{} ({}, now {})", key, before, now);
-      if (before != now && changed.find(text) == std::string::npos) {
-        changed += (changed.empty() ? "" : ", ") + text;
-      }
-    }
-  };
-  compare(config);
-  compare(checkpoint.config);
-  const auto before = set_names(checkpoint.config);
-  const auto now = set_names(config);
-  if (changed.empty() && before != now) {  // the plan and the validation know sets by their index
-    changed = fmt::format("order of the [[set]] tables ({}, now {})", fmt::join(before, ", "),
-                          fmt::join(now, ", "));
-  }
+  const std::string changed = changed_lines(checkpoint.config, config);
   if (changed.empty()) return;
   throw Error(ErrorCode::InvalidArgument,
               fmt::format("the config is not the one of the checkpoint: {}; set these back to "

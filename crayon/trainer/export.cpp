@@ -9,8 +9,8 @@
 #include <ostream>
 #include <set>
 
-#include "crayon/base/interrupt.h"
 #include "crayon/pool/pool.h"
+#include "crayon/trainer/internal/work_share.h"
 
 namespace crayon {
 namespace {
@@ -90,14 +90,13 @@ Calibration fit_generic_calibration(const ValidationInputs& in, const Gate& gate
         validation_items(set, static_cast<std::size_t>(in.config.train.calibration_items));
     if (items.size() < 2) continue;
     const std::size_t k = std::min(kExamples, items.size() / 2);
-    const Matrix z = whiten(gate.whitening, in.cache.embed(items));
+    const Matrix z = whiten(gate.whitening, embed_together(in.cache, items, in.group));
     const TaskWeights task = task_weights(gate, rows_of(z, 0, k));
     const torch::Tensor w = torch::tensor(task.weights).to(in.network.device());
     const Adapters adapters{in.learner.lora(), w};
     const std::span<const TrainItem* const> others(items.begin() + static_cast<std::ptrdiff_t>(k),
                                                    items.end());
-    const auto scores = score_items(in.network, in.cache, others, in.config.pool.first_layer,
-                                    &adapters, [](std::size_t) { throw_if_interrupted(); });
+    const auto scores = score_together(in, others, &adapters);
     for (std::size_t i = 0; i < others.size(); ++i) {
       signals.push_back(choice_signals(scores[i]));
       right.push_back(is_right(*others[i], scores[i]));

@@ -6,7 +6,9 @@
 #include <torch/optim/adamw.h>
 #include <torch/utils.h>
 
+#include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "crayon/base/error.h"
 #include "crayon/trainer/internal/losses.h"
@@ -77,9 +79,11 @@ void set_rate(AdamW& optimizer, std::size_t group, double rate) {
 bool StepLosses::finite() const { return std::isfinite(total) && std::isfinite(gradient); }
 
 struct Learner::State {
-  State(const Network& net, const TrainConfig& c, const Matrix& first_keys, const Matrix& mixture)
+  State(const Network& net, const TrainConfig& c, const Matrix& first_keys, const Matrix& mixture,
+        ProcessGroup* workers)
       : network(net),
         config(c),
+        group(workers == nullptr ? alone : *workers),
         lora(net.config(), lora_options(c), net.device()),
         keys(to_torch(first_keys, net.device()).requires_grad_()),
         reference(to_torch(mixture, net.device())),
@@ -101,8 +105,37 @@ struct Learner::State {
                                             : static_cast<AdamWParamState*>(found->second.get());
   }
 
+  /// Adds up the workers' gradients, and `numbers` with them.
+  void add_up(std::span<double> numbers) {
+    if (group.size() == 1) return;
+    const torch::NoGradGuard no_gradients;
+    std::vector<torch::Tensor> parts;
+    for (const auto& [name, tensor] : parameters()) {
+      const torch::Tensor& grad = tensor.grad();  // undefined where no own item has reached it
+      parts.push_back(grad.defined() ? grad.flatten() : torch::zeros_like(tensor).flatten());
+    }
+    const std::vector<float> floats(numbers.begin(), numbers.end());
+    parts.push_back(torch::tensor(floats).to(network.device()));
+    const torch::Tensor flat = torch::cat(parts);
+    group.sum(flat);
+    std::int64_t at = 0;
+    for (auto& [name, tensor] : parameters()) {
+      const torch::Tensor sum = flat.narrow(0, at, tensor.numel()).view_as(tensor);
+      if (tensor.grad().defined()) {
+        tensor.mutable_grad().copy_(sum);
+      } else {
+        tensor.mutable_grad() = sum.clone();
+      }
+      at += tensor.numel();
+    }
+    const torch::Tensor last = flat.narrow(0, at, flat.numel() - at).to(torch::kCPU);
+    std::copy_n(last.data_ptr<float>(), numbers.size(), numbers.begin());
+  }
+
   const Network& network;
   const TrainConfig& config;
+  ProcessGroup alone;
+  ProcessGroup& group;
   WideLora lora;
   torch::Tensor keys;
   torch::Tensor reference;
@@ -110,8 +143,8 @@ struct Learner::State {
 };
 
 Learner::Learner(const Network& network, const TrainConfig& config, const Matrix& keys,
-                 const Matrix& reference)
-    : state_(std::make_unique<State>(network, config, keys, reference)) {}
+                 const Matrix& reference, ProcessGroup* group)
+    : state_(std::make_unique<State>(network, config, keys, reference, group)) {}
 Learner::~Learner() = default;
 Learner::Learner(Learner&&) noexcept = default;
 
@@ -124,31 +157,42 @@ torch::Tensor Learner::weights(const Matrix& z, double tilt) const {
   return mean * tilt + (1 - tilt) / n;
 }
 
-StepLosses Learner::step(const ItemBatch& batch, const Matrix& z, double tilt, double rate) {
+StepLosses Learner::step(const StepBatch& batch) {
   State& s = *state_;
   const TrainLoopConfig& train = s.config.train;
   s.optimizer.zero_grad();
-  const torch::Tensor w = weights(z, tilt);
-  const Adapters adapters{s.lora, w};
-  const torch::Tensor final_hidden =
-      s.network.crown(batch.hidden, batch.tree, s.config.pool.first_layer, &adapters);
-  const torch::Tensor scores = s.network.choice_scores(final_hidden, batch.tree);
-  const torch::Tensor choice = listwise_loss(scores, batch.tree.answers, train.score_scale);
-  const torch::Tensor answer = answer_loss(scores, batch.tree.answers);
-  const torch::Tensor balance = balance_loss(s.gates(s.reference).mean(0));
-  const torch::Tensor diversity = key_overlap(s.keys) + s.lora.overlap();
+  // From all workers' z: each worker's gradient of w then reaches the keys through every item.
+  const torch::Tensor w = weights(batch.z, batch.tilt);
+  // Each worker's part of a mean over all items, and of terms that all of them compute.
+  const double part = 1.0 / s.group.size();
+  const torch::Tensor balance = part * balance_loss(s.gates(s.reference).mean(0));
+  const torch::Tensor diversity = part * (key_overlap(s.keys) + s.lora.overlap());
+  torch::Tensor choice = torch::zeros_like(balance), answer = torch::zeros_like(balance);
+  double tokens = 0;
+  if (batch.own != nullptr) {
+    const TreeBatch& tree = batch.own->tree;
+    const double share = static_cast<double>(tree.items()) / static_cast<double>(batch.z.rows);
+    const Adapters adapters{s.lora, w};
+    const torch::Tensor final_hidden =
+        s.network.crown(batch.own->hidden, tree, s.config.pool.first_layer, &adapters);
+    const torch::Tensor scores = s.network.choice_scores(final_hidden, tree);
+    choice = share * listwise_loss(scores, tree.answers, train.score_scale);
+    answer = share * answer_loss(scores, tree.answers);
+    tokens = static_cast<double>(batch.own->hidden.size(0));
+  }
   const torch::Tensor total =
       choice + train.answer_weight * answer + train.balance * balance + train.diversity * diversity;
-  StepLosses losses{total.item<double>(),   choice.item<double>(),    answer.item<double>(),
-                    balance.item<double>(), diversity.item<double>(), 0};
-  if (!losses.finite()) return losses;
   total.backward();
+  double sums[] = {total.item<double>(),   choice.item<double>(),    answer.item<double>(),
+                   balance.item<double>(), diversity.item<double>(), tokens};
+  s.add_up(sums);
+  StepLosses losses{sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], 0};
   std::vector<torch::Tensor> all;
   for (const auto& parameter : s.parameters()) all.push_back(parameter.tensor);
   losses.gradient = torch::nn::utils::clip_grad_norm_(all, train.clip);
   if (!losses.finite()) return losses;
-  set_rate(s.optimizer, 0, rate * train.learning_rate);
-  set_rate(s.optimizer, 1, rate * train.key_learning_rate);
+  set_rate(s.optimizer, 0, batch.rate * train.learning_rate);
+  set_rate(s.optimizer, 1, batch.rate * train.key_learning_rate);
   s.optimizer.step();
   const torch::NoGradGuard no_gradients;
   s.keys.div_(s.keys.norm(2, 1, true));

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <ostream>
 #include <thread>
 
@@ -13,10 +14,12 @@
 #include "crayon/base/interrupt.h"
 #include "crayon/base/random.h"
 #include "crayon/models/models.h"
+#include "crayon/trainer/internal/checkpoint.h"
 
 namespace crayon {
 
 namespace fs = std::filesystem;
+using Json = nlohmann::json;
 
 fs::path find_base(const TrainConfig& config, std::ostream& notes) {
   const fs::path beside = config.file.parent_path() / config.pool.base;
@@ -31,19 +34,29 @@ fs::path find_base(const TrainConfig& config, std::ostream& notes) {
   });
 }
 
-void set_threads(int threads) {
-  if (threads == 0) threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  torch::set_num_threads(threads);
+fs::path find_base(const TrainConfig& config, ProcessGroup& group, std::ostream& notes) {
+  fs::path base;
+  const bool first = group.place().local_rank == 0;
+  if (first) base = find_base(config, notes);
+  group.meet("base");
+  return first ? base : find_base(config, notes);
 }
 
-torch::Device find_device(const std::string& name) {
+void set_threads(int threads, const WorkerPlace& place) {
+  if (threads == 0) threads = static_cast<int>(std::thread::hardware_concurrency());
+  torch::set_num_threads(std::max(1, threads / place.local_size));
+}
+
+torch::Device find_device(const std::string& name, const WorkerPlace& place) {
   const bool there = torch::cuda::is_available();
   if (name == "cuda" && !there) {
     throw Error(ErrorCode::Unsupported,
                 "[train] device is 'cuda', but this libtorch finds no GPU; set it to 'auto' or "
                 "build with a libtorch that has CUDA");
   }
-  return name != "cpu" && there ? torch::kCUDA : torch::kCPU;
+  if (name == "cpu" || !there) return torch::kCPU;
+  const auto gpu = place.local_rank % static_cast<int>(torch::cuda::device_count());
+  return {torch::kCUDA, static_cast<c10::DeviceIndex>(gpu)};
 }
 
 NumberType resolve_number_type(const std::string& name, torch::Device device, std::ostream& notes) {
@@ -74,6 +87,19 @@ std::vector<std::string> describe_run(const TrainConfig& config, std::span<const
     lines.push_back(fmt::format("data.{} = {}", set.name, set.sha256));
   }
   return lines;
+}
+
+void check_same_everywhere(ProcessGroup& group, std::vector<std::string> description,
+                           const std::string& base_sha256) {
+  if (group.size() == 1) return;
+  description.push_back("base.sha256 = " + base_sha256);
+  const Json theirs = Json::parse(group.from_leader("run", Json(description).dump()));
+  const std::string changed = changed_lines(theirs.get<std::vector<std::string>>(), description);
+  if (changed.empty()) return;
+  throw Error(ErrorCode::InvalidArgument,
+              fmt::format("its config, data or base are not those of worker 0: {}; give all "
+                          "workers the same files",
+                          changed));
 }
 
 BatchPlan make_plan(const TrainConfig& config, std::span<const ItemSet> sets) {

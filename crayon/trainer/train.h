@@ -56,14 +56,14 @@ struct TrainLoopConfig {
   double diversity = 0.01;           ///< Weight of "keys and adapters apart".
   std::string number_type = "auto";  ///< "auto", "f32" or "bf16".
   std::string device = "auto";       ///< "auto" (a GPU where torch has one), "cpu" or "cuda".
-  int threads = 0;                   ///< 0: one for each core.
+  int threads = 0;                   ///< Of a machine, shared by its workers; 0: one for each core.
   int validate_every = 200;          ///< Steps; 0: at the end only.
   int validation_items = 50;         ///< Rows of each set.
   int calibration_items = 200;       ///< Rows of each set for the generic calibration.
   int checkpoint_every = 100;        ///< Steps.
   std::filesystem::path checkpoints = "checkpoints";  ///< Folder, as `out`.
   double slice_minutes = 0;                           ///< Stop cleanly after so long; 0: never.
-  double cache_gib = 6;                               ///< Memory for the trunk's outputs.
+  double cache_gib = 6;                               ///< A machine's, for the trunk's outputs.
 };
 
 /// One `[[set]]`: a file of examples with choices and answers.
@@ -101,12 +101,14 @@ struct TrainConfig {
 /// change on resume.
 [[nodiscard]] std::vector<std::string> describe_train_config(const TrainConfig& config);
 
+class ProcessGroup;  // crayon/trainer/workers.h
+
 struct TrainRunOptions {
   bool resume = false;          ///< Go on from the newest checkpoint.
   bool restart = false;         ///< Throw the checkpoints away and begin anew.
   bool export_only = false;     ///< Write the pool from the newest checkpoint; no training.
   double slice_minutes = 0;     ///< Over the config's, when not 0.
-  int threads = 0;              ///< Over the config's, when not 0.
+  int threads = 0;              ///< Of this machine; over the config's, when not 0.
   std::int64_t stop_after = 0;  ///< Stop cleanly after so many steps of this call; 0: never.
 };
 
@@ -142,5 +144,10 @@ struct TrainReport {
 /// @throws Interrupted            Ctrl-C: after the step, with a checkpoint written
 TrainReport train_pool(const TrainConfig& config, const TrainRunOptions& options,
                        std::ostream& notes);
+/// The same as one of the workers of a job, all of which call it with the same config and options.
+/// Worker 0 alone touches the folders of checkpoints and pool.
+/// @throws WorkerFailed  another worker failed
+TrainReport train_pool(const TrainConfig& config, const TrainRunOptions& options,
+                       ProcessGroup& group, std::ostream& notes);
 
 }  // namespace crayon

@@ -18,6 +18,7 @@
 #include "crayon/formats/examples.h"
 #include "crayon/pool/pool.h"
 #include "crayon/testing/random.h"
+#include "crayon/testing/training.h"
 #include "crayon/trainer/internal/checkpoint.h"
 #include "crayon/trainer/internal/learner.h"
 #include "crayon/trainer/internal/validate.h"
@@ -31,72 +32,14 @@ using ::testing::HasSubstr;
 using ::testing::Property;
 using ::testing::Throws;
 
-constexpr const char* kConfig = R"(
-[base]
-model = "tiny.gguf"
-[pool]
-name = "tiny"
-out = "pool"
-n_adapters = 3
-rank = 2
-first_layer = 1
-[gate]
-dims = 6
-reference = 16
-fit_prompts = 40
-[train]
-seed = 5
-steps = 12
-batch_tokens = 200
-max_choices = 3
-learning_rate = 0.02
-key_learning_rate = 0.01
-number_type = "f32"
-device = "cpu"
-threads = 1
-validate_every = 5
-validation_items = 6
-calibration_items = 10
-checkpoint_every = 4
-[[set]]
-name = "moods"
-train = "moods.jsonl"
-validation = "moods.jsonl"
-licence = "CC0-1.0"
-[[set]]
-name = "ways"
-train = "ways.jsonl"
-validation = "ways.jsonl"
-licence = "CC0-1.0"
-weight = 2
-)";
-
-/// Questions whose answer is always the same choice, at changing places: easy to learn.
-void write_set(const fs::path& file, const std::string& right, const std::string& wrong,
-               const std::string& about) {
-  std::ofstream out(file);
-  for (int i = 0; i < 24; ++i) {
-    const bool first = i % 3 == 0;
-    out << fmt::format(
-               R"({{"question": "{} the {}", "choices": ["{}", "{}"], "answer": {}}})", about,
-               std::string(static_cast<std::size_t>(1 + i % 5), static_cast<char>('a' + i % 20)),
-               first ? right : wrong, first ? wrong : right, first ? 0 : 1)
-        << '\n';
-  }
-}
-
 class Training : public ::testing::Test {
  protected:
   Training() { prepare(folder_.path()); }
   ~Training() override { set_interrupted(false); }
 
-  static void prepare(const fs::path& folder) {
-    write_random_model(folder / "tiny.gguf");
-    write_set(folder / "moods.jsonl", "good", "bad", "feels");
-    write_set(folder / "ways.jsonl", "down", "up", "goes");
-  }
+  static void prepare(const fs::path& folder) { write_training_files(folder); }
   [[nodiscard]] static TrainConfig config(const fs::path& folder) {
-    return parse_train_config(kConfig, folder / "train.toml");
+    return load_train_config(folder / "train.toml");
   }
   [[nodiscard]] TrainConfig config() const { return config(folder_.path()); }
   [[nodiscard]] CheckpointFolder checkpoints() const {
@@ -296,7 +239,7 @@ TEST_F(Training, ResumeWithChangedDataNamesTheSet) {
   TrainRunOptions options;
   options.stop_after = 2;
   (void)run(options);
-  write_set(folder_.path() / "ways.jsonl", "left", "right", "turns");
+  write_training_set(folder_.path() / "ways.jsonl", "left", "right", "turns");
   options.resume = true;
   EXPECT_THAT([&] { (void)run(options); },
               Throws<Error>(Property(&Error::what, HasSubstr("data.ways ("))));

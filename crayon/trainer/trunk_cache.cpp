@@ -37,6 +37,10 @@ TrunkCache::TrunkCache(const Network& network, const TrunkCacheOptions& options,
                        std::size_t n_items)
     : network_(network), options_(options), entries_(n_items) {}
 
+std::size_t TrunkCache::embedding_dims() const {
+  return static_cast<std::size_t>(network_.config().d_model);
+}
+
 void TrunkCache::pool(const torch::Tensor& states, const TreeBatch& batch,
                       std::span<const TrainItem* const> items) {
   const torch::Tensor rows = states.to(torch::kCPU).to(torch::kFloat32).contiguous();

@@ -9,14 +9,14 @@
 #include "crayon/base/interrupt.h"
 #include "crayon/stats/stats.h"
 #include "crayon/trainer/internal/matrix_tensor.h"
+#include "crayon/trainer/internal/work_share.h"
 
 namespace crayon {
 namespace {
 
 Accuracy accuracy_of(const ValidationInputs& in, std::span<const TrainItem* const> items,
                      const Adapters* adapters) {
-  const auto scores = score_items(in.network, in.cache, items, in.config.pool.first_layer, adapters,
-                                  [](std::size_t) { throw_if_interrupted(); });
+  const auto scores = score_together(in, items, adapters);
   std::vector<std::uint8_t> right;
   for (std::size_t i = 0; i < items.size(); ++i) right.push_back(is_right(*items[i], scores[i]));
   return accuracy(right);
@@ -37,7 +37,7 @@ TrainValidation validate_set(const ValidationInputs& in, const ItemSet& set,
   }
   result.set = set.name;
   result.n = items.size();
-  const Matrix z = whiten(in.whitening, in.cache.embed(items));
+  const Matrix z = whiten(in.whitening, embed_together(in.cache, items, in.group));
   const auto adapted = [&](double tilt) {
     const torch::Tensor w = in.learner.weights(z, tilt);
     const Adapters adapters{in.learner.lora(), w};
@@ -73,6 +73,25 @@ std::vector<std::vector<float>> score_items(const Network& network, TrunkCache& 
     if (on_done) on_done(result.size());
   }
   return result;
+}
+
+std::vector<std::vector<float>> score_together(const ValidationInputs& in,
+                                               std::span<const TrainItem* const> items,
+                                               const Adapters* adapters) {
+  const auto home = items_at_home(items, in.group);
+  const auto own = score_items(in.network, in.cache, pick(items, home), in.config.pool.first_layer,
+                               adapters, [](std::size_t) { throw_if_interrupted(); });
+  std::size_t most = 0;
+  for (const TrainItem* item : items) most = std::max(most, item->tokens.branches.size());
+  Matrix rows(own.size(), most);
+  for (std::size_t i = 0; i < own.size(); ++i) std::ranges::copy(own[i], rows.row(i).begin());
+  const Matrix all = join_rows(rows, home, items.size(), most, in.group);
+  std::vector<std::vector<float>> scores;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const auto n = static_cast<std::ptrdiff_t>(items[i]->tokens.branches.size());
+    scores.emplace_back(all.row(i).begin(), all.row(i).begin() + n);
+  }
+  return scores;
 }
 
 std::vector<const TrainItem*> validation_items(const ItemSet& set, std::size_t n) {

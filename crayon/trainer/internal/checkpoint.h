@@ -2,10 +2,12 @@
 // the optimizer, and text for the rest. No torch here.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,13 @@ struct Checkpoint {
   std::vector<TrainValidation> validation;     ///< The last one; empty before it.
   std::map<std::string, FloatTensor> tensors;  ///< By name; see Learner::tensors().
 };
+
+/// A checkpoint as the bytes of its file.
+[[nodiscard]] std::vector<std::byte> write_checkpoint(const Checkpoint& checkpoint);
+/// @param file  for messages
+/// @throws Error CorruptFile  truncated, or not a checkpoint of the trainer
+[[nodiscard]] Checkpoint read_checkpoint(std::span<const std::byte> bytes,
+                                         const std::filesystem::path& file);
 
 /// "step-00001200.safetensors" in a folder, the last two kept.
 class CheckpointFolder {
@@ -64,6 +73,11 @@ class FolderLock {
  private:
   int file_ = -1;
 };
+
+/// What differs between two descriptions of a run: the keys with both values, or the order of the
+/// sets; empty where nothing does.
+[[nodiscard]] std::string changed_lines(const std::vector<std::string>& before,
+                                        const std::vector<std::string>& now);
 
 /// Is the checkpoint one of this run?
 /// @throws Error Incompatible     another base model, both hashes named

@@ -14,8 +14,8 @@ namespace crayon {
 [[nodiscard]] Gate make_gate(const TrainConfig& config, const Whitening& whitening,
                              const Matrix& keys, const Matrix& reference);
 
-/// The generic confidence model: for each set, 32 validation rows play the user's examples and give
-/// w; the scores of the other rows are fitted to right and wrong.
+/// The generic confidence model, by all workers together: for each set, 32 validation rows play the
+/// user's examples and give w; the scores of the other rows are fitted to right and wrong.
 [[nodiscard]] Calibration fit_generic_calibration(const ValidationInputs& in, const Gate& gate,
                                                   std::span<const ItemSet> sets,
                                                   std::ostream& notes);

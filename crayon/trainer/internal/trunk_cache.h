@@ -40,6 +40,8 @@ class TrunkCache {
   /// Embeddings [n, d] of many items, in passes of batch_tokens. `on_done(i)` after each pass.
   [[nodiscard]] Matrix embed(std::span<const TrainItem* const> items,
                              const std::function<void(std::size_t)>& on_done = {});
+  /// d, numbers of an embedding.
+  [[nodiscard]] std::size_t embedding_dims() const;
 
  private:
   struct Entry {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "crayon/trainer/internal/learner.h"
+#include "crayon/trainer/internal/process_group.h"
 
 namespace crayon {
 
@@ -29,11 +30,17 @@ struct ValidationInputs {
   TrunkCache& cache;
   const Learner& learner;
   const Whitening& whitening;
+  ProcessGroup& group;
 };
 
-/// For each set: accuracy of the base (taken from `before` where it was measured on as many rows of
-/// this set: it does not change), at a = 0 and at a = max_tilt with w from the set's own validation
-/// prompts.
+/// score_items() by all workers: each does the items at its home. All get all scores. Ctrl-C ends
+/// it.
+[[nodiscard]] std::vector<std::vector<float>> score_together(
+    const ValidationInputs& in, std::span<const TrainItem* const> items, const Adapters* adapters);
+
+/// By all workers together. For each set: accuracy of the base (taken from `before` where it was
+/// measured on as many rows of this set: it does not change), at a = 0 and at a = max_tilt with w
+/// from the set's own validation prompts.
 [[nodiscard]] std::vector<TrainValidation> validate(const ValidationInputs& in,
                                                     std::span<const ItemSet> sets,
                                                     std::span<const TrainValidation> before);

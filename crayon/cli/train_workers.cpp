@@ -1,0 +1,150 @@
+#include "crayon/cli/train_workers.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "crayon/base/error.h"
+#include "crayon/base/interrupt.h"
+
+namespace crayon {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kPoll = 50ms;
+constexpr auto kGrace = 30s;  // more than a worker needs to learn that another has failed
+
+/// A port of the loopback address that nobody listens on now.
+int free_port() {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  auto* plain = reinterpret_cast<sockaddr*>(&address);
+  const bool found =
+      fd >= 0 && bind(fd, plain, length) == 0 && getsockname(fd, plain, &length) == 0;
+  const int reason = errno;
+  if (fd >= 0) close(fd);
+  if (found) return ntohs(address.sin_port);
+  throw Error(ErrorCode::Unavailable,
+              fmt::format("no free port on 127.0.0.1 for the workers: {}", std::strerror(reason)));
+}
+
+class Workers {
+ public:
+  Workers(const std::filesystem::path& program, const std::vector<std::string>& arguments, int n)
+      : n_(n) {
+    const std::string port = std::to_string(free_port());
+    std::vector<std::string> words = {program.string()};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    words.push_back("--store-port=" + port);
+    for (int rank = 0; rank < n; ++rank) start(words, rank, port);
+  }
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+  ~Workers() {
+    for (const pid_t pid : pids_) {
+      if (pid <= 0) continue;
+      kill(pid, SIGKILL);
+      waitpid(pid, nullptr, 0);
+    }
+  }
+
+  /// Until all have ended, or the time of those that another's failure should have ended is over.
+  int wait() {
+    std::optional<Clock::time_point> end;
+    while (alive_ > 0 && !(end && Clock::now() > *end)) {
+      if (interrupted() && !handed_on_) hand_on();
+      if (!poll()) std::this_thread::sleep_for(kPoll);
+      if (status_ != 0 && !end) end = Clock::now() + kGrace;
+    }
+    return status_;
+  }
+
+ private:
+  void start(std::vector<std::string>& words, int rank, const std::string& port) {
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    const pid_t self = getpid();
+    const pid_t pid = fork();
+    if (pid < 0) {
+      throw Error(ErrorCode::Unavailable, fmt::format("worker {} of {} cannot be started: {}", rank,
+                                                      n_, std::strerror(errno)));
+    }
+    if (pid == 0) {
+      setpgid(0, 0);  // the terminal's Ctrl-C comes through us, so that it comes once
+      prctl(PR_SET_PDEATHSIG, SIGTERM);
+      if (getppid() != self) _exit(1);
+      setenv("RANK", std::to_string(rank).c_str(), 1);
+      setenv("LOCAL_RANK", std::to_string(rank).c_str(), 1);
+      setenv("WORLD_SIZE", std::to_string(n_).c_str(), 1);
+      setenv("LOCAL_WORLD_SIZE", std::to_string(n_).c_str(), 1);
+      setenv("MASTER_ADDR", "127.0.0.1", 1);
+      setenv("MASTER_PORT", port.c_str(), 1);
+      execv(argv[0], argv.data());
+      _exit(127);
+    }
+    pids_.push_back(pid);
+    ++alive_;
+  }
+
+  void hand_on() {
+    handed_on_ = true;
+    for (const pid_t pid : pids_) {
+      if (pid > 0) kill(pid, SIGINT);
+    }
+  }
+
+  /// Takes note of one worker that has ended, if one has.
+  bool poll() {
+    for (std::size_t rank = 0; rank < pids_.size(); ++rank) {
+      int status = 0;
+      if (pids_[rank] <= 0 || waitpid(pids_[rank], &status, WNOHANG) != pids_[rank]) continue;
+      const pid_t pid = std::exchange(pids_[rank], 0);
+      --alive_;
+      if (WIFSIGNALED(status) && status_ == 0) {
+        throw Error(ErrorCode::Unavailable,
+                    fmt::format("worker {} of {} (process {}) was ended by signal {} ({}); the "
+                                "others were ended too; the last checkpoint is kept: go on with "
+                                "--resume, on any number of workers",
+                                rank, n_, pid, WTERMSIG(status), strsignal(WTERMSIG(status))));
+      }
+      if (status_ == 0 && WIFEXITED(status)) status_ = WEXITSTATUS(status);
+      return true;
+    }
+    return false;
+  }
+
+  int n_;
+  std::vector<pid_t> pids_;  ///< 0 once ended.
+  int alive_ = 0;
+  int status_ = 0;
+  bool handed_on_ = false;
+};
+
+}  // namespace
+
+int run_workers(const std::filesystem::path& program, const std::vector<std::string>& arguments,
+                int n) {
+  std::signal(SIGCHLD, SIG_DFL);  // ignored by whoever started us, it would lose exit statuses
+  return Workers(program, arguments, n).wait();
+}
+
+}  // namespace crayon

@@ -1,0 +1,175 @@
+#include <fmt/format.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <ostream>
+
+#include "crayon/base/clock.h"
+#include "crayon/base/error.h"
+#include "crayon/base/interrupt.h"
+#include "crayon/trainer/internal/run.h"
+#include "crayon/trainer/internal/setup.h"
+#include "crayon/trainer/internal/work_share.h"
+
+namespace crayon {
+namespace {
+
+FloatTensor to_tensor(const Matrix& matrix) { return {{matrix.rows, matrix.cols}, matrix.data}; }
+
+Matrix matrix_of(const Checkpoint& checkpoint, const std::string& name) {
+  const auto found = checkpoint.tensors.find(name);
+  if (found == checkpoint.tensors.end() || found->second.shape.size() != 2) {
+    throw Error(ErrorCode::CorruptFile,
+                fmt::format("checkpoint: '{}' is missing or no matrix; use --restart", name));
+  }
+  Matrix matrix;
+  matrix.rows = found->second.shape[0];
+  matrix.cols = found->second.shape[1];
+  matrix.data = found->second.data;
+  return matrix;
+}
+
+}  // namespace
+
+Run::Run(const TrainConfig& config, const TrainRunOptions& options, ProcessGroup& group,
+         std::ostream& notes)
+    : config_(config),
+      options_(options),
+      group_(group),
+      notes_(notes),
+      folder_(config.train.checkpoints) {
+  std::optional<Checkpoint> stored;
+  if (group_.leads()) stored = open_folder();
+  open_inputs();
+  start(stored);
+  group_.meet("started");
+  if (group_.leads()) {
+    // Not before all that can be refused or fail has gone well, for all workers.
+    if (options.restart) folder_.clear();
+    log_.emplace(folder_.log_file());
+  }
+  first_step_ = step_;
+  first_samples_ = samples_;
+}
+
+/// Locks the folder. @return the checkpoint to go on from, if asked for
+std::optional<Checkpoint> Run::open_folder() {
+  const auto newest = folder_.newest();
+  lock_.emplace(config_.train.checkpoints);
+  if (newest && !options_.restart && !options_.resume && !options_.export_only) {
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("{}: a run was stopped here; use --resume to go on from it, or "
+                            "--restart to throw it away and begin anew",
+                            newest->string()));
+  }
+  if (!options_.resume && !options_.export_only) return std::nullopt;
+  return folder_.load_newest();
+}
+
+/// Model and data, the same for all workers.
+void Run::open_inputs() {
+  set_threads(options_.threads > 0 ? options_.threads : config_.train.threads, group_.place());
+  model_ = open_model(find_base(config_, group_, notes_));
+  check_layers(config_, model_->base());
+  items_ = load_items(config_, *model_, notes_);
+  description_ = describe_run(config_, items_.sets);
+  check_same_everywhere(group_, description_, model_->base().sha256);
+}
+
+/// The network and what is learnt: from the checkpoint or anew, by worker 0 for all.
+void Run::start(const std::optional<Checkpoint>& stored) {
+  if (stored) check_same_run(*stored, description_, model_->base().sha256);
+  plan_.emplace(make_plan(config_, items_.sets));
+  const torch::Device device = find_device(config_.train.device, group_.place());
+  std::string type = stored ? stored->number_type : config_.train.number_type;
+  if (group_.leads()) type = to_string(resolve_number_type(type, device, notes_));
+  type_ = parse_number_type(group_.from_leader("number type", type));
+  network_.emplace(*model_, NetworkOptions{.type = type_, .device = device});
+  const double share = config_.train.cache_gib / group_.place().local_size;
+  cache_.emplace(*network_,
+                 TrunkCacheOptions{.first_layer = config_.pool.first_layer,
+                                   .embedding = config_.gate.embedding,
+                                   .bytes = static_cast<std::uint64_t>(share * 1073741824.0),
+                                   .batch_tokens = config_.train.batch_tokens},
+                 items_.count);
+  if (group_.any(stored.has_value())) {
+    if (stored) resume(*stored);
+  } else {
+    begin();
+  }
+  share_state();
+}
+
+/// Worker 0's state to the others, as a checkpoint: they need not see its folder.
+void Run::share_state() {
+  if (group_.size() == 1) return;
+  std::vector<std::byte> bytes;
+  if (group_.leads()) bytes = write_checkpoint(checkpoint());
+  bytes = group_.from_leader(std::move(bytes));
+  if (!group_.leads()) resume(read_checkpoint(bytes, "the state of worker 0"));
+}
+
+void Run::make_learner(const Matrix& keys) {
+  learner_.emplace(*network_, config_, keys, reference_, &group_);
+}
+
+/// First whitening and keys, on prompts that all workers read a part of.
+void Run::begin() {
+  const auto sample =
+      sample_mixture(config_, items_.sets, static_cast<std::size_t>(config_.gate.fit_prompts));
+  Matrix h;
+  {
+    const auto own = items_at_home(sample, group_).size();
+    Progress progress(notes_, {.label = "gate", .total = own, .unit = "prompts"});
+    h = embed_together(*cache_, sample, group_, [&](std::size_t done) {
+      throw_if_interrupted();
+      progress.set(done);
+    });
+  }
+  const auto n_keys = static_cast<std::size_t>(config_.pool.n_adapters);
+  if (h.rows < std::max<std::size_t>(n_keys, 2)) {
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("{}: {} training prompts for {} adapters; expected at least as many, "
+                            "and 2; add examples or lower [pool] n_adapters",
+                            config_.file.string(), h.rows, n_keys));
+  }
+  whitening_ = fit_whitening(h, static_cast<std::size_t>(config_.gate.dims));
+  const Matrix z = whiten(whitening_, h);
+  const auto kept = std::min(z.rows, static_cast<std::size_t>(config_.gate.reference));
+  reference_ = Matrix(kept, z.cols);
+  std::copy_n(z.data.begin(), reference_.data.size(), reference_.data.begin());
+  make_learner(spherical_kmeans(z, n_keys, config_.train.seed));
+}
+
+Checkpoint Run::checkpoint() const {
+  Checkpoint now;
+  now.step = step_;
+  now.samples = samples_;
+  now.seconds = seconds_before_ + seconds_since(start_);
+  now.base_sha256 = model_->base().sha256;
+  now.number_type = to_string(type_);
+  now.config = description_;
+  now.plan = plan_->state();
+  now.validation = validation_;
+  now.tensors = learner_->tensors();
+  now.tensors["gate.mean"] = {{1, whitening_.mean.size()}, whitening_.mean};
+  now.tensors["gate.projection"] = to_tensor(whitening_.projection);
+  now.tensors["gate.reference"] = to_tensor(reference_);
+  return now;
+}
+
+void Run::resume(const Checkpoint& stored) {
+  whitening_.mean = matrix_of(stored, "gate.mean").data;
+  whitening_.projection = matrix_of(stored, "gate.projection");
+  reference_ = matrix_of(stored, "gate.reference");
+  make_learner(matrix_of(stored, "gate.keys"));
+  learner_->load(stored.tensors);
+  plan_->set_state(stored.plan);
+  step_ = stored.step;
+  samples_ = stored.samples;
+  seconds_before_ = stored.seconds;
+  validation_ = stored.validation;
+  notes_ << fmt::format("resumed at step {}, {} samples", step_, samples_) << std::endl;
+}
+
+}  // namespace crayon
