@@ -22,6 +22,7 @@ constexpr const char* kTensorFile = "adapter_model.safetensors";
 constexpr std::uint64_t kMostConfigBytes = 16 << 20;
 constexpr std::uint64_t kMostTensorBytes = std::uint64_t{4} << 30;
 constexpr std::int64_t kMostRank = 65536;
+constexpr double kMostAlpha = 1e9;
 constexpr std::string_view kPrefix = "base_model.model.";
 constexpr std::string_view kSuffixA = ".lora_A.weight";
 constexpr std::string_view kSuffixB = ".lora_B.weight";
@@ -69,7 +70,10 @@ class Config {
   [[nodiscard]] bool stabilised() const { return stabilised_; }
   [[nodiscard]] std::string base_model() const {
     constexpr const char* kKey = "base_model_name_or_path";
-    return has(kKey) && json_[kKey].is_string() ? json_[kKey].get<std::string>() : "";
+    if (!has(kKey) || !json_[kKey].is_string()) return "";
+    auto name = json_[kKey].get<std::string>();
+    std::erase_if(name, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; });
+    return name;  // printable on a terminal
   }
   [[nodiscard]] std::int64_t rank(std::string_view module) const {
     const double rank = pattern("rank_pattern", module, static_cast<double>(rank_));
@@ -81,9 +85,12 @@ class Config {
   /// alpha / r, or alpha / sqrt r.
   [[nodiscard]] float scale(std::string_view module) const {
     const auto r = static_cast<double>(rank(module));
-    const double scale =
-        pattern("alpha_pattern", module, alpha_) / (stabilised_ ? std::sqrt(r) : r);
-    return static_cast<float>(scale);
+    const double alpha = pattern("alpha_pattern", module, alpha_);
+    if (std::fabs(alpha) > kMostAlpha) {
+      throw corrupt(file_, "gives alpha {} to {}, expected at most {}", alpha, in_quotes(module),
+                    kMostAlpha);
+    }
+    return static_cast<float>(alpha / (stabilised_ ? std::sqrt(r) : r));
   }
 
  private:

@@ -137,6 +137,8 @@ INSTANTIATE_TEST_SUITE_P(
         RefusedConfig{"Pattern", "\"rank_pattern\": {}", "\"rank_pattern\": {\"^q.*\": 2}",
                       "regular expression '^q.*'"},
         RefusedConfig{"OtherRank", "\"r\": 2", "\"r\": 4", "says rank 4", ErrorCode::CorruptFile},
+        RefusedConfig{"HugeAlpha", "\"lora_alpha\": 6", "\"lora_alpha\": 1e300",
+                      "gives alpha 1e+300", ErrorCode::CorruptFile},
         RefusedConfig{"NoRank", "\"r\": 2", "\"r\": 0", "'r'", ErrorCode::CorruptFile},
         RefusedConfig{"NotJson", "{", "[", "adapter_config.json", ErrorCode::CorruptFile}),
     [](const auto& each) { return each.param.name; });
@@ -186,6 +188,30 @@ TEST_F(PeftFolder, MissingFilesAreNamedAndAPickleIsNotOpened) {
   expect_refused(ErrorCode::NotFound, "only a pickle (adapter_model.bin)");
   fs::remove(folder() / "adapter_config.json");
   expect_refused(ErrorCode::NotFound, "holds no adapter_config.json");
+}
+
+/// Any bytes give a value or one clear error.
+TEST_F(PeftFolder, AnyChangedByteGivesAnAdapterOrAnError) {
+  std::size_t refused = 0, read = 0;
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors"}) {
+    const auto whole = read_file(folder() / name);
+    for (std::size_t at = 0; at < std::min<std::size_t>(whole.size(), 1200); at += 3) {
+      auto bytes = whole;
+      bytes[at] ^= std::byte{static_cast<unsigned char>(1u << (at % 8))};
+      write_atomically(folder() / name, bytes);
+      try {
+        const Adapter adapter = read_peft(folder(), base_of("llama")).adapter;
+        EXPECT_NO_THROW(check_adapter(adapter));
+        ++read;
+      } catch (const Error& error) {
+        ++refused;
+        EXPECT_THAT(error.what(), ::testing::StartsWith(folder().string()));
+      }
+    }
+    write_atomically(folder() / name, whole);
+  }
+  EXPECT_GT(refused, 100u);
+  EXPECT_GT(read, 10u);
 }
 
 /// Ranks 2 and 1, scales that are not 1.
