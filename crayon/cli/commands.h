@@ -12,6 +12,9 @@ void add_ask_command(CLI::App& app);
 void add_eval_command(CLI::App& app);
 void add_blend_command(CLI::App& app);
 void add_pool_commands(CLI::App& app);
+/// new, add, remove and merge, below `crayon pool`.
+void add_pool_edit_commands(CLI::App& pool);
+void add_convert_command(CLI::App& app);
 void add_task_commands(CLI::App& app);
 void add_models_commands(CLI::App& app);
 void add_train_command(CLI::App& app);

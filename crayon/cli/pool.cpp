@@ -1,4 +1,4 @@
-// crayon pool list|show|verify.
+// crayon pool list|show|verify; pool_edit.cpp has the commands that change pools.
 #include "crayon/pool/pool.h"
 
 #include <fmt/format.h>
@@ -73,7 +73,8 @@ CLI::App* add(CLI::App& parent, const std::string& name, const std::string& what
 
 void add_pool_commands(CLI::App& app) {
   auto args = std::make_shared<PoolArgs>();  // shared with the callbacks, which outlive us
-  CLI::App* pool = app.add_subcommand("pool", "List, show and verify pools of adapters");
+  CLI::App* pool =
+      app.add_subcommand("pool", "List, show, verify, make and change pools of adapters");
   pool->require_subcommand(1);
   CLI::App* list = add(*pool, "list", "Pools in some folders", args);
   list->add_option("folders", args->roots,
@@ -86,6 +87,7 @@ void add_pool_commands(CLI::App& app) {
   verify->add_option("pool,--pool", args->pool, "Pool folder")->required();
   verify->add_option("--model", args->model.model, "Also check that it fits this base model");
   verify->callback([args] { run_verify(*args, std::cout, std::cerr); });
+  add_pool_edit_commands(*pool);
 }
 
 }  // namespace crayon

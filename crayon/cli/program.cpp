@@ -51,6 +51,7 @@ void add_commands(CLI::App& app, const std::set<std::string>& typed) {
   add_eval_command(app);
   add_blend_command(app);
   add_pool_commands(app);
+  add_convert_command(app);
   add_task_commands(app);
   add_models_commands(app);
   add_train_command(app);

@@ -156,6 +156,7 @@ std::string pool_json(const Pool& pool) {
   json["gate"] = {{"temperature", pool.gate().temperature},
                   {"modulated", pool.gate().modulated},
                   {"max_tilt", pool.gate().max_tilt}};
+  if (!pool.gate().even.empty()) json["gate"]["even"] = pool.gate().even;
   json["adapters"] = Json::array();
   for (const PoolAdapterEntry& entry : manifest.adapters) {
     json["adapters"].push_back({{"name", entry.name},

@@ -184,6 +184,7 @@ std::string pool_text(const Pool& pool) {
       manifest.first_layer, manifest.base.n_layers - 1, pool.gate().embedding.layer,
       to_string(pool.gate().embedding.pooling), pool.gate().modulated ? "modulated" : "plain",
       pool.gate().temperature);
+  if (manifest.adapters.empty()) text += "  none yet: `crayon pool add` adds one\n";
   for (const PoolAdapterEntry& entry : manifest.adapters) {
     text += fmt::format("  {} rank {}  {}  {}\n", padded(entry.name, 12), entry.rank,
                         fmt::join(entry.trained_on, ", "), entry.licence);

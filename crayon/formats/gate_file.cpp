@@ -1,5 +1,6 @@
 // gate.safetensors: keys [N, m], mean [d], projection [m, d], reference [n, m] as tensors; the few
-// single numbers as metadata, printed so that they read back bit for bit.
+// single numbers as metadata, printed so that they read back bit for bit. Format 2 has even shares
+// [N] too.
 #include <charconv>
 
 #include "crayon/formats/internal/messages.h"
@@ -10,6 +11,8 @@ namespace crayon {
 namespace {
 
 constexpr std::string_view kFormat = "crayon-gate-1";
+/// With even shares, which a program that knows the first format alone would pass over.
+constexpr std::string_view kFormatWithEven = "crayon-gate-2";
 
 NamedTensor to_tensor(const Matrix& matrix) { return {{matrix.rows, matrix.cols}, matrix.data}; }
 
@@ -56,10 +59,10 @@ T number_of(const Safetensors& file, const char* key, const std::string& path) {
 Gate parse_gate(std::span<const std::byte> bytes, const std::string& file) {
   Safetensors tensors = read_safetensors(bytes, file);
   const std::string& format = entry_of(tensors, "format", file);
-  if (format != kFormat) {
+  if (format != kFormat && format != kFormatWithEven) {
     throw file_error(ErrorCode::Unsupported, file,
-                     "has gate format {}, this program knows '{}'; update crayon",
-                     in_quotes(format), kFormat);
+                     "has gate format {}, this program knows '{}' and '{}'; update crayon",
+                     in_quotes(format), kFormat, kFormatWithEven);
   }
   Gate gate;
   gate.embedding.layer = number_of<int>(tensors, "layer", file);
@@ -72,6 +75,7 @@ Gate parse_gate(std::span<const std::byte> bytes, const std::string& file) {
   if (tensors.tensors.count("reference") != 0) {
     gate.reference = matrix_of(tensors, "reference", file);
   }
+  if (format == kFormatWithEven) gate.even = std::move(tensor_of(tensors, "even", 1, file).data);
   try {
     gate.embedding.pooling = parse_pooling(entry_of(tensors, "pooling", file));
     check_gate(gate);
@@ -85,7 +89,7 @@ Gate parse_gate(std::span<const std::byte> bytes, const std::string& file) {
 std::vector<std::byte> write_gate(const Gate& gate) {
   check_gate(gate);
   Safetensors file;
-  file.metadata = {{"format", std::string(kFormat)},
+  file.metadata = {{"format", std::string(gate.even.empty() ? kFormat : kFormatWithEven)},
                    {"layer", fmt::to_string(gate.embedding.layer)},
                    {"pooling", to_string(gate.embedding.pooling)},
                    {"temperature", fmt::format("{}", gate.temperature)},
@@ -95,6 +99,7 @@ std::vector<std::byte> write_gate(const Gate& gate) {
   file.tensors["mean"] = {{gate.whitening.mean.size()}, gate.whitening.mean};
   file.tensors["projection"] = to_tensor(gate.whitening.projection);
   if (gate.reference.rows > 0) file.tensors["reference"] = to_tensor(gate.reference);
+  if (!gate.even.empty()) file.tensors["even"] = {{gate.even.size()}, gate.even};
   return write_safetensors(file);
 }
 

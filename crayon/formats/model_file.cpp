@@ -37,15 +37,20 @@ std::string architecture_of(const Gguf& gguf) {
                      "is an adapter, expected a model; give the base model's GGUF");
   }
   const std::string architecture = gguf.text("general.architecture");
-  for (const auto known : kArchitectures) {
-    if (architecture == known) return architecture;
-  }
-  throw file_error(ErrorCode::Unsupported, gguf.file(),
-                   "has architecture {}, expected one of {}; use a model of those",
-                   in_quotes(architecture), fmt::join(kArchitectures, ", "));
+  check_architecture(architecture, gguf.file());
+  return architecture;
 }
 
 }  // namespace
+
+void check_architecture(const std::string& architecture, const std::string& where) {
+  for (const auto known : kArchitectures) {
+    if (architecture == known) return;
+  }
+  throw file_error(ErrorCode::Unsupported, where,
+                   "has architecture {}, expected one of {}; use a model of those",
+                   in_quotes(architecture), fmt::join(kArchitectures, ", "));
+}
 
 BaseModel describe_model(const Gguf& gguf) {
   BaseModel model;

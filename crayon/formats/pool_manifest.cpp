@@ -25,12 +25,14 @@ std::string read_path(const JsonObject& object, const char* key) {
 }
 
 Json to_json(const PoolAdapterEntry& entry) {
-  return {{"name", entry.name},
-          {"file", entry.file},
-          {"sha256", entry.sha256},
-          {"rank", entry.rank},
-          {"trained_on", entry.trained_on},
-          {"licence", entry.licence}};
+  Json json = {{"name", entry.name},
+               {"file", entry.file},
+               {"sha256", entry.sha256},
+               {"rank", entry.rank},
+               {"trained_on", entry.trained_on},
+               {"licence", entry.licence}};
+  if (entry.reference_rows > 0) json["reference_rows"] = entry.reference_rows;
+  return json;
 }
 
 Json to_json(const std::vector<PoolAdapterEntry>& entries) {
@@ -53,6 +55,9 @@ PoolAdapterEntry read_adapter(const JsonObject& object) {
   entry.rank = static_cast<int>(object.integer("rank", 1, kMaxRank));
   entry.trained_on = object.texts("trained_on");
   entry.licence = object.text("licence");
+  if (object.has("reference_rows")) {
+    entry.reference_rows = static_cast<int>(object.integer("reference_rows", 0, INT_MAX));
+  }
   return entry;
 }
 
@@ -106,7 +111,6 @@ PoolManifest parse_pool_manifest(const std::string& text, const std::string& fil
   for (const JsonObject& entry : object.objects("shared")) {
     manifest.shared.push_back(read_adapter(entry));
   }
-  if (manifest.adapters.empty()) throw object.wrong("adapters", "at least one adapter");
   if (manifest.shared.size() > 1) throw object.wrong("shared", "at most one shared adapter");
   check_unique(manifest, file);
   (void)object.object("training");

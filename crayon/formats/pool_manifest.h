@@ -21,6 +21,9 @@ struct PoolAdapterEntry {
   int rank = 0;
   std::vector<std::string> trained_on;  ///< Data sets.
   std::string licence;
+  /// How many rows of the gate's reference came with it. They are the last ones, in the order of
+  /// the adapters; those before them are of the pool's own training.
+  int reference_rows = 0;
 };
 
 struct PoolManifest {
@@ -33,7 +36,7 @@ struct PoolManifest {
   std::string gate_file = "gate.safetensors";
   std::string gate_sha256;
   Calibration calibration;                 ///< Generic confidence model, fitted on validation sets.
-  std::vector<PoolAdapterEntry> adapters;  ///< N base adapters, in the order of w.
+  std::vector<PoolAdapterEntry> adapters;  ///< N base adapters, in the order of w; may be none.
   std::vector<PoolAdapterEntry> shared;    ///< At most one shared adapter.
   std::string training_json = "{}";        ///< How it was trained: config, seeds, metrics, data.
 };

@@ -18,6 +18,19 @@ void check_keys(const Matrix& keys) {
   }
 }
 
+void check_even(const Gate& gate) {
+  if (gate.even.empty()) return;
+  internal::require_size(gate.even.size(), gate.size(), "gate: even shares");
+  internal::require_finite(gate.even, "gate: even shares");
+  double sum = 0;
+  for (const float p : gate.even) {
+    require(p >= 0, fmt::format("gate: even share {}; expected at least 0", p));
+    sum += double{p};
+  }
+  require(sum <= 1 + kNormTolerance,
+          fmt::format("gate: even shares sum to {:.4f}; expected at most 1", sum));
+}
+
 /// How usual the task's prompts are among those that the pool was trained on.
 double familiarity_of(const Gate& gate, const Matrix& z) {
   if (gate.reference.rows < 2) return 1;
@@ -45,7 +58,7 @@ void check_gate(const Gate& gate) {
   internal::require_shape(gate.reference, "gate: reference");
   internal::require_finite(gate.whitening.mean, "gate: mean");
   const std::size_t m = gate.whitening.projection.rows;
-  require(gate.keys.rows >= 1 && m >= 1 && gate.keys.cols == m,
+  require(m >= 1 && gate.keys.cols == m,
           fmt::format("gate: keys [{}, {}] and whitening [{}, {}]; expected keys [N, m] and "
                       "whitening [m, d]",
                       gate.keys.rows, gate.keys.cols, m, gate.whitening.projection.cols));
@@ -60,9 +73,11 @@ void check_gate(const Gate& gate) {
   require(gate.max_tilt >= 0 && gate.max_tilt <= 1,
           fmt::format("gate: max_tilt {}; expected 0 to 1", gate.max_tilt));
   check_keys(gate.keys);
+  check_even(gate);
 }
 
 std::vector<float> gate_weights(const Gate& gate, std::span<const float> z) {
+  require(gate.size() >= 1, "gate: 0 keys; expected at least one, so add an adapter to the pool");
   internal::require_size(z.size(), gate.keys.cols, "gate: embedding");
   internal::require_finite(z, "gate: embedding");
   std::vector<double> g(gate.size());
@@ -88,10 +103,11 @@ TaskWeights task_weights(const Gate& gate, const Matrix& z) {
   TaskWeights out;
   out.familiarity = familiarity_of(gate, z);
   out.tilt = double{gate.max_tilt} * (gate.modulated ? out.familiarity : 1.0);
-  for (const double g : mean) {
-    out.gate_mean.push_back(static_cast<float>(g));
-    out.weights.push_back(
-        static_cast<float>((1 - out.tilt) / static_cast<double>(gate.size()) + out.tilt * g));
+  for (std::size_t i = 0; i < mean.size(); ++i) {
+    const double even = gate.even.empty() ? (1 - out.tilt) / static_cast<double>(gate.size())
+                                          : (1 - out.tilt) * double{gate.even[i]};
+    out.gate_mean.push_back(static_cast<float>(mean[i]));
+    out.weights.push_back(static_cast<float>(even + out.tilt * mean[i]));
   }
   return out;
 }

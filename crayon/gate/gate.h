@@ -1,7 +1,8 @@
 // The gate: a task's hidden states in, N blend weights out. Numbers only, no model, no text.
 //   h [d] pooled hidden state of the base   z [m] = normalize(L (h - mu))   keys [N, m], |k_i| = 1
 //   g_i = softmax_i(<z, k_i> / tau)
-// Modulated gate (ours): w = (1 - a)/N + a mean_k g(x_k), a the task's familiarity times max_tilt.
+// Modulated gate (ours): w = (1 - a) p + a mean_k g(x_k), a the task's familiarity times max_tilt,
+// p [N] the even shares: 1/N each for N adapters trained together.
 #pragma once
 
 #include <cstdint>
@@ -54,19 +55,24 @@ struct Gate {
   bool modulated = true;  ///< ... where a = max_tilt whatever the familiarity.
   Matrix
       reference;  ///< [n, m] z of training prompts, for familiarity; may be empty (a = max_tilt).
+  /// p [N], >= 0, their sum at most 1; empty: 1/N each. An adapter that was trained alone has 0,
+  /// and those that are left where others were removed keep what they had
+  /// (crayon/pool/edit_pool.h).
+  std::vector<float> even = {};
 
   [[nodiscard]] std::size_t size() const { return keys.rows; }
 };
 
+/// A gate without keys, of a pool without adapters, passes.
 /// @throws Error InvalidArgument  shapes that do not fit, numbers not finite, keys not of norm 1,
-///                                temperature <= 0
+///                                temperature <= 0, even shares that no gate has
 void check_gate(const Gate& gate);
 
-/// g [N] for one z [m]; >= 0, sum 1.
+/// g [N] for one z [m]; >= 0, sum 1. @throws Error InvalidArgument  a gate without keys
 [[nodiscard]] std::vector<float> gate_weights(const Gate& gate, std::span<const float> z);
 
 struct TaskWeights {
-  std::vector<float> weights;    ///< w [N], >= 0, sum 1
+  std::vector<float> weights;    ///< w [N], >= 0, sum 1 (less where Gate::even sums to less)
   std::vector<float> gate_mean;  ///< mean_k g(x_k), before modulation
   double familiarity = 1;        ///< In 0..1: 1 usual among the pool's training prompts.
   double tilt = 1;               ///< a = max_tilt * familiarity
@@ -79,5 +85,17 @@ struct TaskWeights {
 /// Spherical k-means of rows of norm 1 (the best of eight k-means++ starts): N keys of norm 1.
 /// @throws Error InvalidArgument  fewer rows than N
 [[nodiscard]] Matrix spherical_kmeans(const Matrix& z, std::size_t n_keys, std::uint64_t seed);
+
+/// The key of one adapter from z [K, m] of examples of what it was trained for: the direction of
+/// their mean, which is the one centre that spherical k-means would find.
+/// @throws Error InvalidArgument  no example, or a mean without direction
+[[nodiscard]] std::vector<float> key_of(const Matrix& z);
+
+/// Keys of another space, from prompts that were embedded in both: key i becomes the mean of the
+/// new z, weighted by softmax over the prompts of <z_old, k_i> / temperature. So it points where
+/// the prompts lie that it stood for.
+/// @param old_z  [n, m] in the gate's space  @param new_z  [n, m'] of the same prompts
+/// @throws Error InvalidArgument  sizes that do not fit, no prompt, a mean without direction
+[[nodiscard]] Matrix move_keys(const Gate& gate, const Matrix& old_z, const Matrix& new_z);
 
 }  // namespace crayon

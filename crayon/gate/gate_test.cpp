@@ -158,7 +158,7 @@ INSTANTIATE_TEST_SUITE_P(
     Cases, BrokenGateTest,
     ::testing::Values(
         BrokenGate{"keys [4, 7]", [](Gate& g) { g.keys = Matrix(4, 7); }},
-        BrokenGate{"keys [0, 8]", [](Gate& g) { g.keys = Matrix(0, 8); }},
+        BrokenGate{"keys [0, 7]", [](Gate& g) { g.keys = Matrix(0, 7); }},
         BrokenGate{"key 1 has norm 0.0000",
                    [](Gate& g) { std::fill_n(g.keys.row(1).data(), 8, 0.0f); }},
         BrokenGate{"keys: a number is not finite", [](Gate& g) { g.keys.data[0] = kNaN; }},
@@ -171,7 +171,97 @@ INSTANTIATE_TEST_SUITE_P(
         BrokenGate{"temperature nan", [](Gate& g) { g.temperature = kNaN; }},
         BrokenGate{"max_tilt 1.5", [](Gate& g) { g.max_tilt = 1.5f; }},
         BrokenGate{"max_tilt nan", [](Gate& g) { g.max_tilt = kNaN; }},
+        BrokenGate{"even shares: 3 numbers; expected 4",
+                   [](Gate& g) {
+                     g.even = {0, 0, 0};
+                   }},
+        BrokenGate{"even share -0.5",
+                   [](Gate& g) {
+                     g.even = {-0.5f, 0, 0, 0};
+                   }},
+        BrokenGate{"even shares sum to 1.2500",
+                   [](Gate& g) {
+                     g.even = {1, 0.25f, 0, 0};
+                   }},
+        BrokenGate{"even shares: a number",
+                   [](Gate& g) {
+                     g.even = {kNaN, 0, 0, 0};
+                   }},
         BrokenGate{"layer -1", [](Gate& g) { g.embedding.layer = -1; }}));
+
+TEST(TaskWeights, OfAFarTaskAreTheEvenSharesWhereThereAreSuch) {
+  Gate gate = sample_gate();
+  gate.max_tilt = 0;  // wholly unfamiliar
+  gate.even = {0.5f, 0.25f, 0.125f, 0};
+  Rng rng(7);
+  EXPECT_EQ(task_weights(gate, random_unit_rows(8, 8, rng)).weights, gate.even);
+}
+
+TEST(TaskWeights, EvenSharesOfOneInNChangeNothing) {
+  Gate gate = sample_gate();
+  Rng rng(8);
+  const Matrix z = cluster(16, gate.keys.row(1), 0.3, rng);
+  const TaskWeights want = task_weights(gate, z);
+  gate.even.assign(4, 0.25f);
+  EXPECT_EQ(task_weights(gate, z).weights, want.weights);
+}
+
+TEST(CheckGate, AcceptsTheGateOfAnEmptyPoolWhichGivesNoWeights) {
+  Gate gate = sample_gate();
+  gate.keys = Matrix(0, 8);
+  EXPECT_NO_THROW(check_gate(gate));
+  EXPECT_THROW((void)gate_weights(gate, std::vector<float>(8)), Error);
+  EXPECT_THROW((void)task_weights(gate, Matrix(1, 8)), Error);
+}
+
+TEST(KeyOf, IsTheDirectionOfTheMean) {
+  Rng rng(9);
+  const Matrix z = cluster(40, sample_gate().keys.row(2), 0.2, rng);
+  const auto key = key_of(z);
+  std::vector<float> want(8);
+  for (std::size_t k = 0; k < z.rows; ++k) {
+    for (std::size_t j = 0; j < 8; ++j) want[j] += z.at(k, j) / 40;
+  }
+  internal::normalize(want);
+  EXPECT_THAT(key, Pointwise(FloatNear(1e-6f), want));
+}
+
+TEST(KeyOf, RefusesExamplesWithoutACommonDirection) {
+  Matrix z(2, 3);
+  z.at(0, 1) = 1;
+  z.at(1, 1) = -1;
+  EXPECT_THROW((void)key_of(z), Error);
+  EXPECT_THROW((void)key_of(Matrix(0, 3)), Error);
+}
+
+/// In the new space the axes are turned round: prompts keep their meaning, numbers do not.
+TEST(MoveKeys, FollowThePromptsThatTheyStoodFor) {
+  Gate gate = sample_gate();
+  Rng rng(10);
+  Matrix old_z(120, 8), new_z(120, 8);
+  for (std::size_t k = 0; k < 120; ++k) {
+    const Matrix one = cluster(1, gate.keys.row(k % 4), 0.2, rng);
+    for (std::size_t j = 0; j < 8; ++j) {
+      old_z.at(k, j) = one.at(0, j);
+      new_z.at(k, (j + 3) % 8) = -one.at(0, j);
+    }
+  }
+  const Matrix keys = move_keys(gate, old_z, new_z);
+  Gate moved = gate;
+  moved.keys = keys;
+  EXPECT_NO_THROW(check_gate(moved));
+  double moved_mass = 0;
+  for (std::size_t k = 0; k < 120; ++k) {
+    const auto before = gate_weights(gate, old_z.row(k));
+    const auto after = gate_weights(moved, new_z.row(k));
+    EXPECT_EQ(std::ranges::max_element(after) - after.begin(),
+              std::ranges::max_element(before) - before.begin());
+    for (std::size_t i = 0; i < 4; ++i) moved_mass += std::abs(after[i] - before[i]) / 2 / 120;
+  }
+  EXPECT_LT(moved_mass, 0.03) << "of a mean weight of 1";
+  EXPECT_THROW((void)move_keys(gate, old_z, Matrix(3, 8)), Error);
+  EXPECT_THROW((void)move_keys(gate, Matrix(120, 7), new_z), Error);
+}
 
 TEST(TaskWeights, RefusesNoExamplesAndEmbeddingsOfAnotherPool) {
   const Gate gate = sample_gate();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <system_error>
 
 #include "crayon/base/error.h"
@@ -26,8 +27,8 @@ struct Pool::Impl {
   fs::path folder;
   PoolManifest manifest;
   Gate gate;
-  std::vector<Adapter> gated;  ///< The N gated ones; empty when the blender holds no others.
-  Blender blender;             ///< The N gated ones, then the shared one.
+  std::vector<Adapter> gated;      ///< The N gated ones; empty when the blender holds no others.
+  std::optional<Blender> blender;  ///< The N gated ones, then the shared one; none without any.
 };
 
 Pool::Pool() = default;
@@ -48,8 +49,9 @@ Pool Pool::open(const fs::path& folder) {
     all.push_back(read_adapter(folder, manifest, manifest.shared.front()));
   }
   Pool pool;
-  pool.impl_ = std::make_unique<Impl>(Impl{folder, std::move(manifest), std::move(gate),
-                                           std::move(gated), Blender(std::move(all))});
+  pool.impl_ = std::make_unique<Impl>(
+      Impl{folder, std::move(manifest), std::move(gate), std::move(gated), std::nullopt});
+  if (!all.empty()) pool.impl_->blender.emplace(std::move(all));
   return pool;
 }
 
@@ -59,10 +61,20 @@ const Gate& Pool::gate() const { return impl_->gate; }
 std::size_t Pool::size() const { return impl_->manifest.adapters.size(); }
 
 const std::vector<Adapter>& Pool::adapters() const {
-  return impl_->manifest.shared.empty() ? impl_->blender.adapters() : impl_->gated;
+  return impl_->manifest.shared.empty() && impl_->blender ? impl_->blender->adapters()
+                                                          : impl_->gated;
+}
+
+const Adapter* Pool::shared() const {
+  return impl_->manifest.shared.empty() ? nullptr : &impl_->blender->adapters().back();
 }
 
 Blend Pool::blend(std::span<const float> weights, const BlendOptions& options) {
+  if (size() == 0) {
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("pool '{}' has no adapter yet; add one with `crayon pool add`",
+                            manifest().name));
+  }
   if (weights.size() != size()) {
     throw Error(ErrorCode::InvalidArgument,
                 fmt::format("pool '{}': got {} weights, expected {}, one for each adapter",
@@ -70,7 +82,7 @@ Blend Pool::blend(std::span<const float> weights, const BlendOptions& options) {
   }
   std::vector<float> all(weights.begin(), weights.end());
   all.resize(size() + manifest().shared.size(), 1.0f);
-  return impl_->blender.blend(all, options);
+  return impl_->blender->blend(all, options);
 }
 
 std::vector<fs::path> find_pools(std::span<const fs::path> roots) {

@@ -28,10 +28,12 @@ class Pool {
   [[nodiscard]] const Gate& gate() const;
   [[nodiscard]] std::size_t size() const;                      ///< N
   [[nodiscard]] const std::vector<Adapter>& adapters() const;  ///< N, in the order of w.
+  [[nodiscard]] const Adapter* shared() const;                 ///< Null without one; borrowed.
 
   /// The blended adapter for w [N], the shared adapter (weight 1) included when there is one.
   /// Not thread-safe: low-rank factors are made at the first call and kept.
-  /// @throws Error InvalidArgument  another number of weights than N, or as Blender::blend
+  /// @throws Error InvalidArgument  another number of weights than N, a pool without adapters, or
+  ///                                as Blender::blend
   [[nodiscard]] Blend blend(std::span<const float> weights, const BlendOptions& options = {});
 
  private:
@@ -62,7 +64,8 @@ struct PoolCheck {
 /// @param adapters  N, in the order of manifest.adapters (which may be empty: then N entries are
 ///                  made), followed by one for each entry of manifest.shared
 /// @throws Error InvalidArgument  the folder holds a pool and `overwrite` is false, numbers of
-///                                adapters, keys and entries that do not fit, a bad path or gate
+///                                adapters, keys and entries that do not fit, a bad path or gate,
+///                                no adapter at all (crayon/pool/edit_pool.h makes empty pools)
 /// @throws Error Unavailable      the disk or the rights do not allow it
 void write_pool(const std::filesystem::path& folder, PoolManifest manifest, const Gate& gate,
                 std::span<const Adapter> adapters, bool overwrite = false);

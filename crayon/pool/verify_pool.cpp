@@ -101,6 +101,10 @@ std::vector<PoolCheck> verify_pool(const fs::path& folder, const fs::path& model
   });
   if (!manifest) return findings.take();
 
+  findings.check("pool.json: architecture", [&] {
+    check_architecture(manifest->base.architecture, (folder / kManifestFile).string());
+    return manifest->base.architecture;
+  });
   findings.check("pool.json: id", [&] { return check_id(*manifest); });
   findings.check(manifest->gate_file, [&] { return describe(read_pool_gate(folder, *manifest)); });
   const std::vector<CheckedAdapter> adapters = check_adapters(folder, *manifest, findings);

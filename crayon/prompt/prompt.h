@@ -22,6 +22,7 @@ struct PromptFormat {
   std::string with_context = "{context}\nQuestion: {question}\nAnswer:";
   std::string without_context = "Question: {question}\nAnswer:";
   std::string choice_prefix = " ";  ///< Before each choice and completion; not in a chat's turn.
+  friend bool operator==(const PromptFormat&, const PromptFormat&) = default;
 };
 
 /// @throws Error InvalidArgument  unknown version, a template without {question} or, in

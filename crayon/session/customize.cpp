@@ -82,6 +82,11 @@ void Customizer::check(std::span<const Example> examples) {
     throw Error(ErrorCode::InvalidArgument, "customize: no example; give at least one");
   }
   const std::size_t n = pool_.size();
+  if (n == 0) {
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("pool '{}' has no adapter yet; add one with `crayon pool add`",
+                            pool_.folder().string()));
+  }
   if (!options_.weights.empty() && options_.weights.size() != n) {
     throw Error(ErrorCode::InvalidArgument,
                 fmt::format("--weights has {} numbers, but pool '{}' has {} base adapters; give {}",

@@ -7,6 +7,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
+#include "crayon/formats/data_sets.h"
 #include "crayon/trainer/internal/toml_section.h"
 #include "crayon/trainer/train.h"
 
@@ -134,40 +135,59 @@ fs::path find_upwards(const fs::path& folder, const fs::path& path) {
   }
 }
 
-void read_set_file(TomlSection& section, const std::string& key, const fs::path& folder,
-                   fs::path& field) {
-  section.read(key, field);
+/// A file or folder of a set, looked for; the key must be there.
+fs::path read_place(TomlSection& section, const std::string& key, const fs::path& folder) {
+  fs::path wanted;
+  section.read(key, wanted);
   section.require(key);
-  const fs::path found = find_upwards(folder, field);
-  if (found.empty()) {
-    throw Error(ErrorCode::NotFound,
-                fmt::format("{} = \"{}\": no such file in {} or a folder above it; mend the path",
-                            key, field.string(), folder.string()));
-  }
-  field = found;
+  const fs::path found = find_upwards(folder, wanted);
+  if (!found.empty()) return found;
+  throw Error(ErrorCode::NotFound,
+              fmt::format("{} = \"{}\": no such file in {} or a folder above it; mend the path",
+                          key, wanted.string(), folder.string()));
 }
 
-TrainSet read_set(TomlSection& section, const fs::path& folder) {
+/// The sets of one `[[set]]`: itself, or those of its folder, which share its other settings.
+std::vector<TrainSet> read_set(TomlSection& section, const fs::path& folder) {
   TrainSet set;
-  section.read("name", set.name);
-  section.require("name");
   section.read("limit", set.limit, {0, kMany});
   section.read("weight", set.weight, {1e-6, 1e6});
   section.read("licence", set.licence);
   section.require("licence");
-  read_set_file(section, "train", folder, set.train);
-  read_set_file(section, "validation", folder, set.validation);
+  section.read("validation_share", set.validation_share, {1e-4, 0.9});
+  std::vector<TrainSet> sets;
+  if (section.has("folder")) {
+    for (const char* key : {"name", "train", "validation"}) {
+      if (section.has(key)) {
+        section.fail(key, "does not go with folder, whose sets have their own; leave it out");
+      }
+    }
+    for (DataSet& found : find_data_sets(read_place(section, "folder", folder))) {
+      sets.push_back(set);
+      sets.back().name = std::move(found.name);
+      sets.back().train = std::move(found.train);
+      sets.back().validation = std::move(found.validation);
+    }
+  } else {
+    section.read("name", set.name);
+    section.require("name");
+    set.train = read_place(section, "train", folder);
+    if (section.has("validation")) set.validation = read_place(section, "validation", folder);
+    sets.push_back(std::move(set));
+  }
   section.finish();
-  return set;
+  return sets;
 }
 
 void read_sets(TomlSection& root, const fs::path& folder, std::vector<TrainSet>& sets) {
   std::set<std::string> names;
   for (TomlSection& section : root.tables("set")) {
-    sets.push_back(read_set(section, folder));
-    if (!names.insert(sets.back().name).second) {
-      section.fail("name",
-                   fmt::format("'{}' is there twice; name each set once", sets.back().name));
+    for (TrainSet& set : read_set(section, folder)) {
+      if (!names.insert(set.name).second) {
+        section.fail(section.has("folder") ? "folder" : "name",
+                     fmt::format("'{}' is there twice; name each set once", set.name));
+      }
+      sets.push_back(std::move(set));
     }
   }
   root.require("set");
@@ -250,7 +270,9 @@ std::vector<std::string> describe_train_config(const TrainConfig& config) {
   };
   describe_train(train, lines);
   for (const TrainSet& set : sets) {
-    lines.push_back(fmt::format("set.{} = limit {}, weight {}", set.name, set.limit, set.weight));
+    std::string text = fmt::format("set.{} = limit {}, weight {}", set.name, set.limit, set.weight);
+    if (set.validation.empty()) text += fmt::format(", held out {}", set.validation_share);
+    lines.push_back(std::move(text));
   }
   return lines;
 }

@@ -4,6 +4,7 @@
 #include <fmt/ostream.h>
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 #include <ostream>
 
@@ -54,10 +55,16 @@ class Loader {
   ItemSet load(const TrainSet& set) {
     ItemSet result;
     result.name = set.name;
-    result.sha256 = sha256_hex(sha256_file(set.train) + sha256_file(set.validation));
-    load_train(set, result);
-    load_validation(set, result);
-    if (result.train.empty() || result.validation.empty()) {
+    result.sha256 = sha256_hex(sha256_file(set.train) +
+                               (set.validation.empty() ? "" : sha256_file(set.validation)));
+    std::vector<Example> train = read_examples(set.train, static_cast<std::size_t>(set.limit));
+    const std::vector<Example> held_out =
+        set.validation.empty() ? hold_out(set, train) : read_examples(set.validation);
+    load_train(set, std::move(train), result);
+    load_validation(held_out, result);
+    // Free text has no choices to be right about: its sets are trained on, not validated.
+    const bool needs_validation = result.multiple_choice > 0;
+    if (result.train.empty() || (needs_validation && result.validation.empty())) {
       throw Error(ErrorCode::InvalidArgument,
                   fmt::format("{}: set '{}' has {} usable training and {} validation items "
                               "({} too long, {} without answer); expected at least one of each; "
@@ -70,32 +77,59 @@ class Loader {
   [[nodiscard]] std::size_t count() const { return count_; }
 
  private:
-  void load_train(const TrainSet& set, ItemSet& result) {
+  /// Takes the validation rows out of the training rows: the same ones for the same seed.
+  std::vector<Example> hold_out(const TrainSet& set, std::vector<Example>& train) const {
+    const std::size_t n = train.size();
+    if (n < 2) {
+      throw Error(ErrorCode::InvalidArgument,
+                  fmt::format("{}: set '{}' has {} row and no validation file; expected at least 2 "
+                              "rows, so that one can be held out",
+                              config_.file.string(), set.name, n));
+    }
+    const auto share = static_cast<std::size_t>(static_cast<double>(n) * set.validation_share);
+    const std::size_t held = std::clamp<std::size_t>(share, 1, n - 1);
+    std::vector<std::size_t> order(n);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    Rng rng(config_.train.seed, "validation of " + set.name);
+    rng.shuffle(order);
+    std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(held));
+    std::sort(order.begin() + static_cast<std::ptrdiff_t>(held), order.end());
+    std::vector<Example> validation, rest;
+    for (std::size_t i = 0; i < n; ++i) {
+      (i < held ? validation : rest).push_back(std::move(train[order[i]]));
+    }
+    train = std::move(rest);
+    return validation;
+  }
+
+  void load_train(const TrainSet& set, std::vector<Example> examples, ItemSet& result) {
     Rng rng(config_.train.seed, "choices of " + set.name);
     const auto longest = static_cast<std::size_t>(config_.train.max_tokens);
-    for (Example& example : read_examples(set.train, static_cast<std::size_t>(set.limit))) {
+    for (Example& example : examples) {
       throw_if_interrupted();
       if (!has_label(example)) {
         ++result.unlabelled;
         continue;
       }
-      if (example.kind == ExampleKind::Choices) {
+      const bool choices = example.kind == ExampleKind::Choices;
+      if (choices) {
         subsample_choices(example, static_cast<std::size_t>(config_.train.max_choices), rng);
       }
       auto item = tokenize(example, longest);
       if (item) {
         result.train.push_back(std::move(*item));
+        if (choices) ++result.multiple_choice;
       } else {
         ++result.too_long;
       }
     }
   }
 
-  void load_validation(const TrainSet& set, ItemSet& result) {
+  void load_validation(const std::vector<Example>& examples, ItemSet& result) {
     const auto most = static_cast<std::size_t>(
         std::max(config_.train.validation_items, config_.train.calibration_items));
     const auto longest = 2 * static_cast<std::size_t>(config_.train.max_tokens);
-    for (const Example& example : read_examples(set.validation)) {
+    for (const Example& example : examples) {
       if (result.validation.size() == most) return;
       throw_if_interrupted();
       if (example.kind != ExampleKind::Choices || !has_label(example)) continue;
@@ -133,6 +167,7 @@ LoadedItems load_items(const TrainConfig& config, const Model& model, std::ostre
     fmt::print(notes, "{}: {} training and {} validation items", loaded.name, loaded.train.size(),
                loaded.validation.size());
     if (loaded.too_long > 0) fmt::print(notes, ", {} left out as too long", loaded.too_long);
+    if (loaded.validation.empty()) fmt::print(notes, ", free text, not validated");
     if (loaded.unlabelled > 0) fmt::print(notes, ", {} without answer", loaded.unlabelled);
     notes << std::endl;
   }

@@ -66,13 +66,15 @@ struct TrainLoopConfig {
   double cache_gib = 6;                               ///< A machine's, for the trunk's outputs.
 };
 
-/// One `[[set]]`: a file of examples with choices and answers.
+/// One `[[set]]`: a file of examples with answers, in any of the three forms of examples.h. A
+/// `[[set]]` with `folder` stands for each set of that folder (crayon/formats/data_sets.h).
 struct TrainSet {
   std::string name;
-  std::filesystem::path train;  ///< Absolute once loaded.
-  std::filesystem::path validation;
-  int limit = 0;      ///< Rows read of `train`; 0: all.
-  double weight = 1;  ///< Batches are drawn in proportion to it.
+  std::filesystem::path train;       ///< Absolute once loaded.
+  std::filesystem::path validation;  ///< "": rows are held out from `train`,
+  double validation_share = 0.1;     ///< this share of them, drawn by the seed; at least one.
+  int limit = 0;                     ///< Rows read of `train`; 0: all.
+  double weight = 1;                 ///< Batches are drawn in proportion to it.
   std::string licence;
 };
 
@@ -88,7 +90,7 @@ struct TrainConfig {
 /// Reads a config. A relative path of a set is looked for in the file's folder and then in the
 /// folders above it, so that a repository's root works; `out` and `checkpoints` belong to the
 /// file's folder.
-/// @throws Error NotFound         no such file, or a set's file that is in none of these folders
+/// @throws Error NotFound         no such file, or a set's file or folder that is in none of these
 /// @throws Error InvalidArgument  not TOML, unknown key (with the nearest one), wrong type, or a
 ///                                value out of range: file, line, key, found, expected
 [[nodiscard]] TrainConfig load_train_config(const std::filesystem::path& file);

@@ -111,8 +111,10 @@ bool is_right(const TrainItem& item, std::span<const float> scores) {
 std::vector<TrainValidation> validate(const ValidationInputs& in, std::span<const ItemSet> sets,
                                       std::span<const TrainValidation> before) {
   std::vector<TrainValidation> result;
-  for (std::size_t i = 0; i < sets.size(); ++i) {
-    result.push_back(validate_set(in, sets[i], i < before.size() ? &before[i] : nullptr));
+  for (const ItemSet& set : sets) {
+    if (set.validation.empty()) continue;  // free text
+    const std::size_t i = result.size();
+    result.push_back(validate_set(in, set, i < before.size() ? &before[i] : nullptr));
   }
   return result;
 }

@@ -87,6 +87,14 @@ Gate read_pool_gate(const fs::path& folder, const PoolManifest& manifest) {
     throw incompatible(path, fmt::format("reads layer {}, but the base has {} layers",
                                          gate.embedding.layer, manifest.base.n_layers));
   }
+  std::size_t rows = 0;
+  for (const auto& entry : manifest.adapters)
+    rows += static_cast<std::size_t>(entry.reference_rows);
+  if (rows > gate.reference.rows) {
+    throw incompatible(path, fmt::format("has {} reference rows, but pool.json gives {} to its "
+                                         "adapters",
+                                         gate.reference.rows, rows));
+  }
   return gate;
 }
 

@@ -22,8 +22,9 @@ struct TrainItem {
 struct ItemSet {
   std::string name;
   std::vector<TrainItem> train;
-  std::vector<TrainItem> validation;  ///< All choices; items of at least two.
-  std::size_t too_long = 0;           ///< Training examples over max_tokens,
+  std::vector<TrainItem> validation;  ///< All choices; items of at least two. None of free text.
+  std::size_t multiple_choice = 0;    ///< Training items with choices,
+  std::size_t too_long = 0;           ///< training examples over max_tokens,
   std::size_t unlabelled = 0;         ///< and without an answer: left out.
   std::string sha256;                 ///< Of the two files' hashes: which data it was.
 };
