@@ -151,7 +151,8 @@ bool Answerer::server_text(const Example& question, const OnText& on_text, Answe
     };
   }
   const auto ask = [&](Remote& remote) {
-    server = ask_text(remote, question, free_answer(question, options_.max_tokens), relay);
+    server = ask_text(remote, question, free_answer(question, options_.max_tokens),
+                      {.on_text = relay, .may_send = {}, .on_attempt = {}, .cancelled = {}});
   };
   if (!try_server(ask, out)) {
     if (began) (void)on_text("\n[the server broke off; the device answers]\n");

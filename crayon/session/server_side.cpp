@@ -21,15 +21,18 @@ std::size_t answer_end(std::string_view text, const std::vector<std::string>& st
 
 }  // namespace
 
-ServerAnswer ask_choice(Remote& remote, const Example& question) {
+ServerAnswer ask_choice(Remote& remote, const Example& question, RemoteHooks hooks) {
+  hooks.on_text = {};
   const ChatOptions options{
       .max_tokens = kChoiceTokens, .temperature = 0, .top_log_probs = kTopLogProbs};
-  const RemoteAnswer reply = remote.chat(lettered_question(question), options);
+  const RemoteAnswer reply = remote.chat(lettered_question(question), options, hooks);
   ServerAnswer answer{.text = {},
                       .choice = parse_choice(reply.text, question.choices),
                       .letters = {},
                       .prompt_tokens = reply.prompt_tokens,
-                      .completion_tokens = reply.completion_tokens};
+                      .completion_tokens = reply.completion_tokens,
+                      .server = reply.server,
+                      .cost = reply.cost};
   if (!reply.tokens.empty()) {
     answer.letters = letter_log_probs(reply.tokens.front().top, question.choices.size());
   }
@@ -49,13 +52,12 @@ std::vector<ChatMessage> chat_of(const Example& question) {
 }
 
 ServerAnswer ask_text(Remote& remote, const Example& question, const GenerateOptions& how,
-                      const OnText& on_text) {
+                      RemoteHooks hooks) {
   // Not every server knows stops, so they are applied here.
   const ChatOptions options{.max_tokens = how.max_tokens, .temperature = 0, .top_log_probs = 0};
   std::string text;
-  OnText relay;
-  if (on_text) {
-    relay = [&](std::string_view piece) {
+  if (hooks.on_text) {
+    hooks.on_text = [&, on_text = hooks.on_text](std::string_view piece) {
       const std::size_t said = text.size();
       text += piece;
       const std::size_t end = answer_end(text, how.stop);
@@ -63,12 +65,14 @@ ServerAnswer ask_text(Remote& remote, const Example& question, const GenerateOpt
              end == text.size();
     };
   }
-  const RemoteAnswer reply = remote.chat(chat_of(question), options, relay);
+  const RemoteAnswer reply = remote.chat(chat_of(question), options, hooks);
   return {.text = reply.text.substr(0, answer_end(reply.text, how.stop)),
           .choice = std::nullopt,
           .letters = {},
           .prompt_tokens = reply.prompt_tokens,
-          .completion_tokens = reply.completion_tokens};
+          .completion_tokens = reply.completion_tokens,
+          .server = reply.server,
+          .cost = reply.cost};
 }
 
 }  // namespace crayon

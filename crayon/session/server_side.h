@@ -17,19 +17,24 @@ struct ServerAnswer {
   std::vector<double> letters;  ///< As letter_log_probs(), where the server gives log-probs.
   int prompt_tokens = 0;
   int completion_tokens = 0;
+  std::size_t server = 0;  ///< Which of the servers answered.
+  double cost = 0;         ///< By its price.
 };
 
 /// Asks for the letter of a choice (temperature 0, at most 16 tokens) and reads the reply; a reply
 /// that names no choice is read by the log-probs of its first token's letters, where there are
 /// some.
-/// @throws Error InvalidArgument  more than 26 choices, or the server refuses; Unavailable
-[[nodiscard]] ServerAnswer ask_choice(Remote& remote, const Example& question);
+/// @param hooks  on_text is not used
+/// @throws Error InvalidArgument  more than 26 choices, or the server refuses; else as Remote::chat
+[[nodiscard]] ServerAnswer ask_choice(Remote& remote, const Example& question,
+                                      RemoteHooks hooks = {});
 
 /// Asks in free words, as long and with the same stops as the device would answer; blank lines
 /// before the answer do not stop it.
-/// @param on_text  gets the answer as it comes; may be empty
+/// @param hooks  on_text gets the answer as it comes; may be empty
+/// @throws Error  as Remote::chat
 [[nodiscard]] ServerAnswer ask_text(Remote& remote, const Example& question,
-                                    const GenerateOptions& how, const OnText& on_text = {});
+                                    const GenerateOptions& how, RemoteHooks hooks = {});
 
 /// The messages of a chat that stand before its answer; a prompt becomes one of the user.
 [[nodiscard]] std::vector<ChatMessage> chat_of(const Example& question);
