@@ -1,5 +1,6 @@
 // crayon bench customize|report|methods: what customising and blending are worth, measured.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -156,7 +157,10 @@ RunOptions run_options(const BenchArgs& args, std::vector<EarlierResults> earlie
   RunOptions options{.context_tokens = args.model.context_tokens,
                      // The store knows a server by its model: the port of one on loopback changes
                      // from run to run.
-                     .server = args.server.model.empty() ? args.server.url : args.server.model,
+                     .server = fmt::format("{}", fmt::join(args.server.model.empty()
+                                                              ? args.server.url
+                                                              : args.server.model,
+                                                          ", ")),
                      .machine = machine_name(args.common.threads),
                      .earlier = std::move(earlier)};
   if (!args.common.quiet) {

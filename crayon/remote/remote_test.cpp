@@ -58,7 +58,7 @@ class RemoteTest : public testing::Test {
     server.start();
   }
   Remote remote(const std::string& model = "m", const std::string& suffix = "") {
-    return Remote({server.url() + suffix, model, kKey, {60s, 60s, 60s}});
+    return Remote({.url = server.url() + suffix, .model = model, .key = kKey}, {60s, 60s, 60s});
   }
   RemoteAnswer chat(const OnText& on_text = {}) {
     return remote().chat({{"user", "question"}}, {}, on_text);
@@ -291,7 +291,7 @@ TEST_F(RemoteTest, GivesUpOnASlowServer) {
     while (!request.disconnected()) std::this_thread::yield();
     return json(200, "{}");
   };
-  Remote slow({server.url(), "m", kKey, {60s, 100ms, 60s}});
+  Remote slow({.url = server.url(), .model = "m", .key = kKey}, {60s, 100ms, 60s});
   EXPECT_THAT(
       [&] {
         (void)slow.chat({{"user", "q"}}, {});
@@ -317,7 +317,7 @@ TEST_F(RemoteTest, RefusesAnAnswerThatIsNotJson) {
 }
 
 TEST_F(RemoteTest, NeverShowsAKeyWithALineEnd) {
-  Remote bad({server.url(), "m", std::string(kKey) + "\n", {}});
+  Remote bad({.url = server.url(), .model = "m", .key = std::string(kKey) + "\n"});
   EXPECT_THAT([&] { (void)bad.models(); }, fails(ErrorCode::InvalidArgument, "Authorization"));
 }
 

@@ -58,7 +58,7 @@ struct AnswererOptions {
 
 /// The decision as it is logged. @param name  the task's
 [[nodiscard]] DecisionRecord decision_record(const Answer& answer, const std::string& name,
-                                             const TokenPrice& price);
+                                             const Price& price);
 
 /// Joins one task, one engine, a router and, maybe, a server. Not thread-safe: one owner.
 class Answerer {

@@ -16,6 +16,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kFailed = "check failed";
+constexpr std::string_view kBudgetFailed = "budget check failed";
 
 /// Tokens of a text, rather too many: most tokenizers need fewer than one for 3 bytes.
 std::int64_t estimated_tokens(const std::vector<ChatMessage>& messages) {
@@ -46,62 +47,117 @@ std::vector<std::string_view> contents(const std::vector<ChatMessage>& messages)
   return texts;
 }
 
-/// A reservation that is settled whatever happens; what is not known to be less is spent in full.
+/// What is set aside for one server's turn, and settled whatever happens.
 class Payment {
  public:
+  /// @throws Kept
   Payment(const DoorOptions& options, const Amount& amount)
-      : budget_(options.budget), spent_(amount) {
-    if (budget_ == nullptr) return;
+      : budget_(*options.budget), spent_(amount) {
     const auto start = Clock::now();
     try {
-      reservation_ = budget_->reserve(amount);
+      reservation_ = budget_.reserve(amount);
     } catch (const std::exception& error) {
       log_debug(fmt::format("budget: {}", error.what()));
-      throw Kept("budget check failed");
+      throw Kept(std::string(kBudgetFailed));
     } catch (...) {
-      throw Kept("budget check failed");
+      throw Kept(std::string(kBudgetFailed));
     }
     if (!reservation_.granted) throw Kept("budget spent: " + reservation_.why);
     if (reservation_.id <= 0 || Clock::now() - start > options.patience) {
       settle({});
-      throw Kept("budget check failed");
+      throw Kept(std::string(kBudgetFailed));
     }
   }
   Payment(const Payment&) = delete;
   Payment& operator=(const Payment&) = delete;
+  /// What is not known to be less is spent in full.
   ~Payment() { settle(spent_); }
 
   void spent(const Amount& amount) { spent_ = amount; }
 
  private:
   void settle(const Amount& amount) {
-    if (budget_ == nullptr) return;
     try {
-      budget_->settle(reservation_, amount);
+      budget_.settle(reservation_, amount);
     } catch (const std::exception& error) {  // it stays spent in full
       log_warning(fmt::format("budget: a call could not be settled: {}", error.what()));
     }
-    budget_ = nullptr;
   }
 
-  Budget* budget_;
+  Budget& budget_;
   Reservation reservation_;
   Amount spent_;
 };
 
-Amount spent_by(const RemoteAnswer& answer, const Amount& aside, const TokenPrice& price,
-                std::int64_t prompt_estimate) {
-  if (answer.prompt_tokens < 0 || answer.completion_tokens < 0) return aside;
-  const bool told = answer.prompt_tokens > 0;
-  const std::int64_t prompt = told ? answer.prompt_tokens : prompt_estimate;
-  const std::int64_t completion =
-      told ? answer.completion_tokens : static_cast<std::int64_t>(answer.text.size()) / 3 + 1;
-  return {1, prompt + completion, money_for(price, prompt, completion)};
-}
+/// The last checks of one request, before each socket and behind each server's turn.
+class Turnstile {
+ public:
+  Turnstile(const DoorOptions& options, const std::vector<ChatMessage>& messages,
+            const ChatOptions& how)
+      : options_(options),
+        messages_(messages),
+        prompt_(estimated_tokens(messages)),
+        completion_(how.max_tokens) {}
+
+  SendVerdict may_send(const SendIntent& intent) {
+    try {
+      check(intent);
+      return {.may = true, .reason = {}};
+    } catch (const Kept& kept) {
+      return {.may = false, .reason = kept.what()};
+    }
+  }
+
+  void settle(const RemoteAttempt& attempt) {
+    const Amount spent = spent_by(attempt);
+    money_ += spent.money;
+    if (payment_) payment_->spent(spent);
+    payment_.reset();
+  }
+
+  [[nodiscard]] std::int64_t money() const { return money_; }
+
+ private:
+  void check(const SendIntent& intent) {
+    const Verdict verdict = look(options_, contents(messages_));
+    if (verdict.rule != Rule::Send) throw Kept(verdict.reason);
+    if (intent.model.empty()) return;  // only asks which models there are: no text, no cost
+    const bool allowed =
+        options_.models.empty() ||
+        std::ranges::find(options_.models, intent.model) != options_.models.end();
+    if (!allowed) throw Kept("model not allowed");
+    price_ = intent.price;
+    // A turn may need a second socket (log-probs refused, a redirect): it is paid once.
+    if (options_.budget == nullptr || payment_) return;
+    payment_.emplace(options_, Amount{1, prompt_ + completion_,
+                                      money_for(intent.price, prompt_, completion_)});
+  }
+
+  /// A server that says nothing of its usage, or broke off, may have done all the work.
+  [[nodiscard]] Amount spent_by(const RemoteAttempt& attempt) const {
+    if (!attempt.sent) return {};
+    const bool told = attempt.usage_reported && attempt.prompt_tokens >= 0 &&
+                      attempt.completion_tokens >= 0;
+    const std::int64_t prompt = told ? attempt.prompt_tokens : prompt_;
+    const std::int64_t completion =
+        told ? attempt.completion_tokens
+             : (attempt.error.empty() && attempt.completion_tokens > 0 ? attempt.completion_tokens
+                                                                         : completion_);
+    return {1, prompt + completion, money_for(price_, prompt, completion)};
+  }
+
+  const DoorOptions& options_;
+  const std::vector<ChatMessage>& messages_;
+  std::int64_t prompt_;
+  std::int64_t completion_;
+  Price price_;  ///< Of the server whose turn it is.
+  std::optional<Payment> payment_;
+  std::int64_t money_ = 0;
+};
 
 }  // namespace
 
-std::int64_t money_for(const TokenPrice& price, std::int64_t prompt_tokens,
+std::int64_t money_for(const Price& price, std::int64_t prompt_tokens,
                        std::int64_t completion_tokens) {
   const double money = (price.prompt * static_cast<double>(prompt_tokens) +
                         price.completion * static_cast<double>(completion_tokens)) /
@@ -175,17 +231,18 @@ ServerDoor::Reply ServerDoor::chat(const std::vector<ChatMessage>& messages, con
 
 ServerDoor::Reply ServerDoor::paid(const std::vector<ChatMessage>& messages, const ChatOptions& how,
                                    const OnText& on_text) {
-  const bool allowed = options_.models.empty() ||
-                       std::ranges::find(options_.models, options_.model) != options_.models.end();
-  if (!allowed) throw Kept("model not allowed");
-  const std::int64_t prompt = estimated_tokens(messages);
-  const Amount aside{1, prompt + how.max_tokens, money_for(options_.price, prompt, how.max_tokens)};
-  Payment payment(options_, aside);
-  Reply reply{remote_.chat(messages, how, on_text), 0};
-  const Amount spent = spent_by(reply.answer, aside, options_.price, prompt);
-  payment.spent(spent);
-  reply.money = spent.money;
-  return reply;
+  Turnstile turnstile(options_, messages, how);
+  const RemoteHooks hooks{
+      .on_text = on_text,
+      .may_send = [&](const SendIntent& intent) { return turnstile.may_send(intent); },
+      .on_attempt = [&](const RemoteAttempt& attempt) { turnstile.settle(attempt); },
+      .cancelled = {}};
+  try {
+    RemoteAnswer answer = remote_.chat(messages, how, hooks);
+    return {std::move(answer), turnstile.money()};
+  } catch (const MustStay& stays) {
+    throw Kept(stays.check_failed() ? std::string(kFailed) : stays.what());
+  }
 }
 
 }  // namespace crayon

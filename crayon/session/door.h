@@ -18,22 +18,16 @@
 
 namespace crayon {
 
-/// What a million tokens cost, in whatever currency the budget is in.
-struct TokenPrice {
-  double prompt = 0;
-  double completion = 0;
-};
 /// In billionths of the currency's unit, rounded up.
-[[nodiscard]] std::int64_t money_for(const TokenPrice& price, std::int64_t prompt_tokens,
+[[nodiscard]] std::int64_t money_for(const Price& price, std::int64_t prompt_tokens,
                                      std::int64_t completion_tokens);
 
 /// The checks are borrowed and may be used by several doors at once.
 struct DoorOptions {
   const TextCheck* check = nullptr;   ///< Null: no policy for texts.
   Budget* budget = nullptr;           ///< Null: no limit.
-  std::string model{};                ///< The server's model, as it is asked for; "": its first.
-  std::vector<std::string> models{};  ///< The only ones that may be asked; empty: any.
-  TokenPrice price{};
+  std::vector<std::string> models{};  ///< The only ones that servers may be asked for; empty: any.
+  Price price{};  ///< The first server's: what answers of the device save.
   std::chrono::milliseconds patience{2000};  ///< A check that takes longer says nothing.
 };
 
@@ -62,9 +56,11 @@ class ServerDoor {
 
   struct Reply {
     RemoteAnswer answer;     ///< What was hidden is put back into its text.
-    std::int64_t money = 0;  ///< What it cost; see kMoneyUnit.
+    std::int64_t money = 0;  ///< What it cost, servers that failed included; see kMoneyUnit.
   };
-  /// Asks the server. @throws Kept  before anything is sent; else as Remote::chat()
+  /// Asks the servers. The texts, the model and the budget are looked at before each socket; each
+  /// server that something was sent to is a call of the budget.
+  /// @throws Kept  nothing may be sent; else as Remote::chat()
   [[nodiscard]] Reply chat(const std::vector<ChatMessage>& messages, const ChatOptions& how,
                            const RequestMarks& marks = {}, const OnText& on_text = {});
 

@@ -31,13 +31,13 @@ class Door : public testing::Test {
   }
 
   RecordingServer server_{"Dear [EMAIL_1]"};
-  Remote remote_{{.url = server_.url(), .model = "big"}};
+  Remote remote_{{.url = server_.url(), .model = "big", .price = {.prompt = 2, .completion = 10}}};
 };
 
 TEST_F(Door, WithoutRulesItHandsOnAndBack) {
   const auto reply = ServerDoor(remote_).chat(kHello, {});
   EXPECT_EQ(reply.answer.text, "Dear [EMAIL_1]");
-  EXPECT_EQ(reply.money, 0);
+  EXPECT_EQ(reply.money, 5 * 2000 + 10000);
   ASSERT_EQ(server_.heard().size(), 1u);
   EXPECT_THAT(server_.heard()[0], HasSubstr("hello there"));
 }
@@ -63,10 +63,9 @@ TEST_F(Door, ARequestMarkedLocalOrMatchedOrForAnotherModelStays) {
   const auto check = make_text_check({});
   EXPECT_THAT(asking({}, kHello, {.local_only = true}), kept("local only"));
   EXPECT_THAT(asking({.check = check.get()}, kMail), kept("private: e-mail"));
-  EXPECT_THAT(asking({.model = "big", .models = {"small", "other"}}), kept("model not allowed"));
-  EXPECT_THAT(asking({.model = "", .models = {"big"}}), kept("model not allowed"));
+  EXPECT_THAT(asking({.models = {"small", "other"}}), kept("model not allowed"));
   EXPECT_TRUE(server_.heard().empty());
-  EXPECT_NO_THROW(asking({.model = "big", .models = {"small", "big"}})());
+  EXPECT_NO_THROW(asking({.models = {"small", "big"}})());
 }
 
 TEST_F(Door, ACheckThatErrsTellsThatTheRequestStays) {
@@ -130,7 +129,7 @@ TEST_F(Door, ABudgetThatErrsTellsThatTheRequestStays) {
 
 TEST_F(Door, SetsAsideTheMostAndSettlesWhatTheServerCounted) {
   ScriptedBudget budget([](auto&) { return Reservation{true, 1, {}}; });
-  const DoorOptions options{.budget = &budget, .price = {.prompt = 2, .completion = 10}};
+  const DoorOptions options{.budget = &budget};
   const auto reply = ServerDoor(remote_, options).chat(kHello, {.max_tokens = 100});
   const std::int64_t prompt = 8 / 3 + 8 + 11 / 3 + 8;
   EXPECT_EQ(budget.aside.calls, 1);
@@ -150,6 +149,42 @@ TEST_F(Door, WhatARequestCostThatKeptItsReservationIsGivenBackWhenACheckWasTooSl
   EXPECT_THROW(asking({.budget = &slow, .patience = kShortPatience})(), Kept);
   EXPECT_EQ(slow.settled, 1);
   EXPECT_EQ(slow.spent.calls, 0);
+}
+
+TEST_F(Door, AServerThatIsNotNamedAModelIsAskedForItsFirstOneWhereThatIsAllowed) {
+  Remote unnamed({.url = server_.url()});
+  const DoorOptions other{.models = {"small"}};
+  EXPECT_THAT([&] { (void)ServerDoor(unnamed, other).chat(kHello, {}); }, kept("model not allowed"));
+  ASSERT_EQ(server_.heard().size(), 1u);
+  EXPECT_THAT(server_.heard()[0], HasSubstr("GET /v1/models")) << "no text";
+  const DoorOptions same{.models = {"big"}};
+  EXPECT_NO_THROW((void)ServerDoor(unnamed, same).chat(kHello, {}));
+}
+
+TEST_F(Door, AServerThatCannotBeReachedCostsNothingAndTheNextOneIsPaid) {
+  ScriptedBudget budget([](auto&) { return Reservation{true, 1, {}}; });
+  const RemoteServer down{.url = "http://127.0.0.1:9", .model = "big", .price = {1e6, 1e6}};
+  Remote both(RemoteOptions{.servers = {down, {.url = server_.url(), .model = "big"}}});
+  const auto reply = ServerDoor(both, {.budget = &budget}).chat(kHello, {});
+  EXPECT_EQ(reply.answer.text, "Dear [EMAIL_1]");
+  EXPECT_EQ(reply.money, 0);
+  EXPECT_EQ(budget.settled, 2);
+  EXPECT_EQ(budget.spent.calls, 1);
+  EXPECT_EQ(budget.spent.tokens, 6);
+  RemoteOptions once{.servers = {down}};
+  once.retry.retries = 0;
+  Remote alone(once);
+  EXPECT_THROW((void)ServerDoor(alone, {.budget = &budget}).chat(kHello, {}), Error);
+  EXPECT_EQ(budget.settled, 3);
+  EXPECT_EQ(budget.spent.calls, 0) << "nothing was sent";
+}
+
+TEST_F(Door, LooksOnceMoreWhenTheSocketIsAboutToOpen) {
+  const ScriptedCheck check([](int call, auto) {
+    return call == 1 ? may_leave() : Verdict{.rule = Rule::Local, .reason = "private: late"};
+  });
+  EXPECT_THAT(asking({.check = &check}), kept("private: late"));
+  EXPECT_TRUE(server_.heard().empty());
 }
 
 TEST_F(Door, PricesAreForAMillionTokensAndRoundedUp) {

@@ -32,7 +32,7 @@ class Guarded : public testing::Test {
   std::shared_ptr<Model> model_ = make_fake_model({.d_model = kWidth});
   std::unique_ptr<Engine> engine_ = model_->open_engine({});
   RecordingServer server_;
-  Remote remote_{{.url = server_.url(), .model = "big"}};
+  Remote remote_{{.url = server_.url(), .model = "big", .price = {1, 1}}};
   std::unique_ptr<TextCheck> check_ = make_text_check({});
   std::vector<DecisionRecord> log_;
 };

@@ -110,7 +110,7 @@ struct Fault {
   std::function<Reservation(const Amount&)> budget;
 };
 
-/// `fails` at the first look, at the last one before the socket, and in the budget.
+/// A check fails at the first look, at the second, at the socket; and the budget does.
 std::vector<Fault> faults() {
   const ScriptedCheck::Say well = [](int, auto) { return may_leave(); };
   const auto granted = [](const Amount&) { return Reservation{true, 1, {}}; };
@@ -139,8 +139,13 @@ std::vector<Fault> faults() {
   std::vector<Fault> out;
   for (const auto& [name, fail] : odd) {
     out.push_back({name, [fail = fail](int, auto) { return fail(); }, granted});
-    out.push_back({name, [fail = fail](int call, auto) { return call == 1 ? may_leave() : fail(); },
-                   granted});
+    for (const int well_until : {1, 2}) {  // the question's texts, the messages, then the socket
+      out.push_back({name,
+                     [fail = fail, well_until](int call, auto) {
+                       return call <= well_until ? may_leave() : fail();
+                     },
+                     granted});
+    }
   }
   out.push_back({"budget throws", well,
                  [](auto&) -> Reservation { throw Error(ErrorCode::Unavailable, "locked"); }});

@@ -15,6 +15,9 @@
 namespace crayon {
 namespace {
 
+constexpr const char* kServers = "server";
+constexpr const char* kServerKeys[] = {"url", "model", "key-file", "ca-file", "price"};
+
 /// The flags of a subcommand by their long names, without dashes.
 std::vector<std::string> flag_names(const CLI::App& cmd) {
   std::vector<std::string> names;
@@ -78,17 +81,50 @@ class TomlSettings : public CLI::Config {
     });
     for (const auto& [key, node] : table) {
       const std::string name(key.str());
-      if (!node.is_table() && std::ranges::find(flags, name) == flags.end()) {
+      if (name == kServers) {
+        check_servers(table);
+      } else if (!node.is_table() && std::ranges::find(flags, name) == flags.end()) {
         unknown(node, name, flags);
       }
     }
     check_tables(app_, table);
   }
 
+  /// Tables [[server]], each with a url and other keys of a server only; no list beside them.
+  void check_servers(const toml::table& top) const {
+    const toml::node& node = *top.get(kServers);
+    const toml::array* servers = node.as_array();
+    if (servers == nullptr || !servers->is_homogeneous(toml::node_type::table)) {
+      throw Error(ErrorCode::InvalidArgument,
+                  fmt::format("{}:{}: 'server' is of another kind; expected tables [[server]], "
+                              "each with a url",
+                              file(), node.source().begin.line));
+    }
+    for (const toml::node& server : *servers) {
+      for (const auto& [key, value] : *server.as_table()) {
+        const std::vector<std::string> known(std::begin(kServerKeys), std::end(kServerKeys));
+        const std::string name(key.str());
+        if (std::ranges::find(known, name) == known.end()) unknown(value, name, known);
+      }
+      if (!server.as_table()->contains("url")) {
+        throw Error(ErrorCode::InvalidArgument,
+                    fmt::format("{}:{}: a [[server]] without a url; expected url = 'https://HOST'",
+                                file(), server.source().begin.line));
+      }
+    }
+    for (const char* key : kServerKeys) {
+      const toml::node* both = top.get("server-" + std::string(key));
+      if (both == nullptr) continue;
+      throw Error(ErrorCode::InvalidArgument,
+                  fmt::format("{}:{}: 'server-{}' beside [[server]]; write it into those tables",
+                              file(), both->source().begin.line, key));
+    }
+  }
+
   void check_tables(CLI::App& app, const toml::table& table) const {
     for (const auto& [key, node] : table) {
-      if (!node.is_table()) continue;
       const std::string name(key.str());
+      if (!node.is_table() || (name == kServers && &app == &app_)) continue;
       const auto matches =
           app.get_subcommands([&](CLI::App* sub) { return sub->get_name() == name; });
       CLI::App* cmd = matches.empty() ? nullptr : matches.front();
@@ -131,7 +167,33 @@ class TomlSettings : public CLI::Config {
           found.push_back(item(here, name, *node));
         }
       }
+      collect_servers(*cmd, top, own, here, found);
       collect(*cmd, top, here, found);
+    }
+  }
+
+  /// The tables [[server]] as the lists of flags that they stand for.
+  void collect_servers(const CLI::App& cmd, const toml::table& top, const toml::table* own,
+                       const std::vector<std::string>& path,
+                       std::vector<CLI::ConfigItem>& found) const {
+    const toml::node* node = top.get(kServers);
+    const CLI::Option* url = cmd.get_option_no_throw("--server-url");
+    if (node == nullptr || url == nullptr) return;
+    for (const char* key : kServerKeys) {  // other servers, and keys for them, may be named there
+      const std::string flag = "server-" + std::string(key);
+      const CLI::Option* option = cmd.get_option_no_throw("--" + flag);
+      if (option->count() > 0 || in_environment(*option)) return;
+      if (own != nullptr && own != &top && own->contains(flag)) return;
+    }
+    for (const char* key : kServerKeys) {
+      CLI::ConfigItem item;
+      item.parents = path;
+      item.name = "server-" + std::string(key);
+      for (const toml::node& server : *node->as_array()) {
+        const toml::node* value = server.as_table()->get(key);
+        item.inputs.push_back(value == nullptr ? "-" : text(key, *value));
+      }
+      found.push_back(std::move(item));
     }
   }
 
