@@ -66,7 +66,8 @@ void warn_open_key(const RemoteServer& server) {
   for (const char* own : {"http://127.", "http://localhost", "http://[::1]"}) {
     if (url.starts_with(own)) return;
   }
-  log_warning(server.url + ": the key and the questions go there unencrypted; use https if you can");
+  log_warning(server.url +
+              ": the key and the questions go there unencrypted; use https if you can");
 }
 
 }  // namespace
@@ -104,7 +105,6 @@ std::vector<RemoteServer> server_list(const ServerArgs& args) {
                                   : read_key(key_file, "CRAYON_SERVER_KEY"),
                        .ca_file = entry(args.ca_file, i),
                        .price = parse_price(entry(args.price, i))});
-    warn_open_key(servers.back());
   }
   return servers;
 }
@@ -117,6 +117,7 @@ std::unique_ptr<Remote> open_remote(const ServerArgs& args) {
   }
   RemoteOptions options;
   options.servers = server_list(args);
+  for (const RemoteServer& server : options.servers) warn_open_key(server);
   options.timeouts.total = milliseconds(args.timeout_s);
   options.timeouts.first_byte = std::min(options.timeouts.total, options.timeouts.first_byte);
   options.timeouts.connect = std::min(options.timeouts.total, options.timeouts.connect);

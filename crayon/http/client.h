@@ -105,7 +105,8 @@ class HttpClient {
   /// Any status is returned but redirects. Ctrl-C ends the request with Interrupted.
   ///
   /// @param hooks  when one cancels, the response is returned with what came so far
-  /// @throws HttpError              refused, reset, too slow (which deadline), TLS (why), a redirect
+  /// @throws HttpError              refused, reset, too slow (which deadline), TLS (why), a
+  /// redirect
   ///                                (to where), a body too large, endless or compressed (we ask for
   ///                                neither); says the host
   /// @throws Error InvalidArgument  a path or header with control characters

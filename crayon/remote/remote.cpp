@@ -26,7 +26,7 @@ milliseconds until(Clock::time_point time) {
 // One server's place in a call.
 struct Place {
   int turns = 0;
-  bool over = false;  // not to be asked again in this call
+  bool over = false;         // not to be asked again in this call
   Clock::time_point from{};  // not before this
   std::optional<Failure> failure{};
 };
@@ -174,7 +174,8 @@ class Call {
     std::vector<Error> errors;
     bool all_withheld = true;
     for (const Place& place : places_) {
-      const std::string times = place.turns > 1 ? fmt::format(" (asked {} times)", place.turns) : "";
+      const std::string times =
+          place.turns > 1 ? fmt::format(" (asked {} times)", place.turns) : "";
       errors.emplace_back(place.failure->error.code(), place.failure->error.what() + times);
       all_withheld = all_withheld && place.failure->withheld;
     }
@@ -199,9 +200,8 @@ class Call {
     const auto rest = until(breaker.rests_until());
     return {ErrorCode::Unavailable,
             fmt::format("{}: not asked, as it {}; it is tried again {}", servers_[i]->origin(),
-                        breaker.failures() >= options_.breaker.failures
-                            ? "kept failing"
-                            : "asked to be left alone",
+                        breaker.failures() >= options_.breaker.failures ? "kept failing"
+                                                                        : "asked to be left alone",
                         rest.count() > 0 ? fmt::format("in {} ms", rest.count())
                                          : "by another request just now")};
   }

@@ -39,8 +39,7 @@ std::string logged_reason(const Answer& answer) {
 
 }  // namespace
 
-DecisionRecord decision_record(const Answer& answer, const std::string& name,
-                               const Price& price) {
+DecisionRecord decision_record(const Answer& answer, const std::string& name, const Price& price) {
   const auto prompt = static_cast<std::int64_t>(answer.prompt_tokens);
   const auto completion = static_cast<std::int64_t>(answer.completion_tokens);
   const bool server = answer.side == Side::Server;

@@ -122,27 +122,26 @@ class Turnstile {
     const Verdict verdict = look(options_, contents(messages_));
     if (verdict.rule != Rule::Send) throw Kept(verdict.reason);
     if (intent.model.empty()) return;  // only asks which models there are: no text, no cost
-    const bool allowed =
-        options_.models.empty() ||
-        std::ranges::find(options_.models, intent.model) != options_.models.end();
+    const bool allowed = options_.models.empty() ||
+                         std::ranges::find(options_.models, intent.model) != options_.models.end();
     if (!allowed) throw Kept("model not allowed");
     price_ = intent.price;
     // A turn may need a second socket (log-probs refused, a redirect): it is paid once.
     if (options_.budget == nullptr || payment_) return;
-    payment_.emplace(options_, Amount{1, prompt_ + completion_,
-                                      money_for(intent.price, prompt_, completion_)});
+    payment_.emplace(
+        options_, Amount{1, prompt_ + completion_, money_for(intent.price, prompt_, completion_)});
   }
 
   /// A server that says nothing of its usage, or broke off, may have done all the work.
   [[nodiscard]] Amount spent_by(const RemoteAttempt& attempt) const {
     if (!attempt.sent) return {};
-    const bool told = attempt.usage_reported && attempt.prompt_tokens >= 0 &&
-                      attempt.completion_tokens >= 0;
+    const bool told =
+        attempt.usage_reported && attempt.prompt_tokens >= 0 && attempt.completion_tokens >= 0;
     const std::int64_t prompt = told ? attempt.prompt_tokens : prompt_;
     const std::int64_t completion =
         told ? attempt.completion_tokens
              : (attempt.error.empty() && attempt.completion_tokens > 0 ? attempt.completion_tokens
-                                                                         : completion_);
+                                                                       : completion_);
     return {1, prompt + completion, money_for(price_, prompt, completion)};
   }
 

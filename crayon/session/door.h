@@ -27,7 +27,7 @@ struct DoorOptions {
   const TextCheck* check = nullptr;   ///< Null: no policy for texts.
   Budget* budget = nullptr;           ///< Null: no limit.
   std::vector<std::string> models{};  ///< The only ones that servers may be asked for; empty: any.
-  Price price{};  ///< The first server's: what answers of the device save.
+  Price price{};                      ///< The first server's: what answers of the device save.
   std::chrono::milliseconds patience{2000};  ///< A check that takes longer says nothing.
 };
 

@@ -154,7 +154,8 @@ TEST_F(Door, WhatARequestCostThatKeptItsReservationIsGivenBackWhenACheckWasTooSl
 TEST_F(Door, AServerThatIsNotNamedAModelIsAskedForItsFirstOneWhereThatIsAllowed) {
   Remote unnamed({.url = server_.url()});
   const DoorOptions other{.models = {"small"}};
-  EXPECT_THAT([&] { (void)ServerDoor(unnamed, other).chat(kHello, {}); }, kept("model not allowed"));
+  EXPECT_THAT([&] { (void)ServerDoor(unnamed, other).chat(kHello, {}); },
+              kept("model not allowed"));
   ASSERT_EQ(server_.heard().size(), 1u);
   EXPECT_THAT(server_.heard()[0], HasSubstr("GET /v1/models")) << "no text";
   const DoorOptions same{.models = {"big"}};

@@ -128,7 +128,10 @@ class TomlSettings : public CLI::Config {
       const auto matches =
           app.get_subcommands([&](CLI::App* sub) { return sub->get_name() == name; });
       CLI::App* cmd = matches.empty() ? nullptr : matches.front();
-      if (cmd == nullptr) unknown(node, name, names_of(app));
+      if (cmd == nullptr) {
+        check_group(app, node, name);
+        continue;
+      }
       const auto flags = flag_names(*cmd);
       for (const auto& [inner, value] : *node.as_table()) {
         const std::string flag(inner.str());
@@ -138,6 +141,34 @@ class TomlSettings : public CLI::Config {
       }
       check_tables(*cmd, *node.as_table());
     }
+  }
+
+  /// A table that stands for the flags whose first word is its name.
+  void check_group(CLI::App& app, const toml::node& node, const std::string& name) const {
+    std::vector<std::string> known;
+    const auto collect_known = [&](CLI::App& cmd) {
+      for (const std::string& flag : flag_names(cmd)) {
+        if (flag.starts_with(name + "-")) known.push_back(flag.substr(name.size() + 1));
+      }
+    };
+    collect_known(app);
+    visit(app, collect_known);
+    if (known.empty()) unknown(node, name, names_of(app));
+    for (const auto& [inner, value] : *node.as_table()) {
+      const std::string key(inner.str());
+      if (std::ranges::find(known, key) == known.end()) unknown(value, key, known);
+    }
+  }
+
+  /// A flag's value in a table: under its name, or without its first word in the table of that.
+  static const toml::node* value_of(const toml::table* table, const std::string& flag) {
+    if (table == nullptr) return nullptr;
+    if (const toml::node* node = table->get(flag)) return node;
+    const auto dash = flag.find('-');
+    if (dash == std::string::npos) return nullptr;
+    const toml::node* group = table->get(flag.substr(0, dash));
+    return group != nullptr && group->is_table() ? group->as_table()->get(flag.substr(dash + 1))
+                                                 : nullptr;
   }
 
   static std::vector<std::string> names_of(CLI::App& app) {
@@ -161,8 +192,8 @@ class TomlSettings : public CLI::Config {
       }
       for (CLI::Option* option : cmd->get_options()) {
         for (const std::string& name : option->get_lnames()) {
-          const toml::node* node = own != nullptr ? own->get(name) : nullptr;
-          if (node == nullptr) node = top.get(name);
+          const toml::node* node = value_of(own, name);
+          if (node == nullptr) node = value_of(&top, name);
           if (node == nullptr || in_environment(*option) || overruled(*option)) continue;
           found.push_back(item(here, name, *node));
         }
