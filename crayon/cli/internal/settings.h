@@ -1,9 +1,7 @@
 // Defaults from crayon.toml. A key at the top of the file is a default for each subcommand that has
 // the flag; a table [ask] or [pool.verify] is for that subcommand alone and wins. A table named
-// after the first word of flags, [policy] or [ask.budget], stands for them: daily-calls in [budget]
-// is
-// --budget-daily-calls. Flags beat the
-// environment (CRAYON_<FLAG>), the environment beats the file.
+// after the first word of flags stands for them: daily-calls in [budget] is --budget-daily-calls.
+// Flags beat the environment (CRAYON_<FLAG>), the environment beats the file.
 #pragma once
 
 #include <CLI/App.hpp>
