@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "crayon/base/error.h"
+#include "crayon/base/log.h"
 
 namespace crayon {
 namespace {
@@ -38,6 +39,26 @@ constexpr std::array<std::string_view, kStoreVersion> kSteps = {
          time INTEGER NOT NULL, good INTEGER NOT NULL) WITHOUT ROWID;)",
 };
 
+/// Sees the file as one moment has it.
+class ReadTransaction {
+ public:
+  explicit ReadTransaction(const Database& database) : database_(database) {
+    database_.run("BEGIN");
+  }
+  ReadTransaction(const ReadTransaction&) = delete;
+  ReadTransaction& operator=(const ReadTransaction&) = delete;
+  ~ReadTransaction() {
+    try {
+      database_.run("ROLLBACK");
+    } catch (const Error& error) {
+      log_debug(error.what());
+    }
+  }
+
+ private:
+  const Database& database_;
+};
+
 void check_owner(const Database& database) {
   const auto application = database.number("PRAGMA application_id");
   const auto tables = database.number("SELECT count(*) FROM sqlite_master");
@@ -57,6 +78,14 @@ std::int64_t checked_version(const Database& database) {
                           database.file(), found, kStoreVersion));
 }
 
+/// The version, once the file is known to be ours. Another process may be making the tables at this
+/// very moment: owner and version must be read together.
+std::int64_t present_version(const Database& database) {
+  const ReadTransaction moment(database);
+  check_owner(database);
+  return checked_version(database);
+}
+
 /// The switch needs the file for itself for a moment; SQLite does not always wait for that.
 void use_wal(const Database& database, std::chrono::milliseconds patience) {
   const auto end = std::chrono::steady_clock::now() + patience;
@@ -74,8 +103,7 @@ void use_wal(const Database& database, std::chrono::milliseconds patience) {
 }  // namespace
 
 void migrate(const Database& database, std::chrono::milliseconds patience, std::int64_t version) {
-  check_owner(database);
-  if (checked_version(database) >= version) return;
+  if (present_version(database) >= version) return;
   use_wal(database, patience);
   WriteTransaction transaction(database);
   check_owner(database);  // again: another process may have been first
