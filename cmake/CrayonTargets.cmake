@@ -11,7 +11,7 @@ endfunction()
 # stand on them. Headers are installed for the parts that programs of others may use, and for what
 # those headers themselves include.
 set(CRAYON_PROGRAM_PARTS server hub bench trainer cli testing)
-set(CRAYON_HEADER_PARTS base adapter http stats prompt formats gate router remote pool engine session)
+set(CRAYON_HEADER_PARTS base adapter store http stats prompt formats gate router remote pool engine session)
 
 function(crayon_install part)
   if(part IN_LIST CRAYON_PROGRAM_PARTS)

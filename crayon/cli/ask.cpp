@@ -12,6 +12,7 @@
 #include "crayon/base/log.h"
 #include "crayon/cli/commands.h"
 #include "crayon/cli/common.h"
+#include "crayon/cli/guards.h"
 #include "crayon/cli/report.h"
 #include "crayon/formats/examples.h"
 #include "crayon/session/answer.h"
@@ -23,6 +24,7 @@ struct AskArgs {
   CommonArgs common;
   ModelArgs model;
   ServerArgs server;
+  GuardArgs guards;
   std::string task;
   std::string side;
   std::string question;
@@ -160,10 +162,13 @@ void run_ask(const AskArgs& args, std::ostream& out, std::ostream& notes) {
   const bool stream = args.question == "-";
   if (stream) check_stream(args);
   if (!stream && args.questions.empty()) (void)example_of(args);
-  const AnswererOptions options{
+  AnswererOptions options{
       .router = router_options(args), .local_only = args.local_only, .max_tokens = args.max_tokens};
   const OpenTask task = open_task(args.task);
   const auto remote = args.local_only ? nullptr : open_remote(args.server);
+  const Guards guards(args.guards, remote ? server_list(args.server) : std::vector<RemoteServer>{});
+  options.door = guards.door();
+  options.on_decision = guards.log();
   const BaseModel* wanted = task.info ? &task.info->base : nullptr;
   const auto model = open_base_model(args.model, wanted, args.common, notes);
   const auto engine = model->open_engine(engine_options(args.model, args.common));
@@ -196,6 +201,9 @@ void add_ask_command(CLI::App& app) {
   cmd->add_option("question", args->question, "The question, or - for JSONL on standard input")
       ->excludes(questions);
   add_server_options(*cmd, args->server);
+  add_policy_options(*cmd, args->guards);
+  add_budget_options(*cmd, args->guards);
+  add_log_option(*cmd, args->guards);
   cmd->add_option("--side", args->side, "device or server: who answers, whatever the confidence")
       ->check(CLI::IsMember({"device", "server"}))
       ->excludes(cmd->get_option("--server-share"));

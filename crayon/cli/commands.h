@@ -19,6 +19,8 @@ void add_task_commands(CLI::App& app);
 void add_models_commands(CLI::App& app);
 void add_train_command(CLI::App& app);
 void add_serve_command(CLI::App& app);
+void add_stats_command(CLI::App& app);
+void add_feedback_command(CLI::App& app);
 void add_bench_commands(CLI::App& app);
 
 }  // namespace crayon

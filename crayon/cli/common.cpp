@@ -19,10 +19,6 @@ namespace {
 constexpr const char* kDefaultModel = "smollm2-135m-instruct";
 constexpr std::uint64_t kLongestKey = 4096;
 
-std::chrono::milliseconds milliseconds(double seconds) {
-  return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
-}
-
 /// The manifest's name for a base, by its file's hash.
 const ModelEntry* entry_of(const BaseModel& base) {
   for (const ModelEntry& entry : model_manifest()) {
@@ -64,33 +60,6 @@ void add_model_options(CLI::App& cmd, ModelArgs& args) {
                  "Chat template that llama.cpp knows by name, in place of the model's own");
   cmd.add_option("--context-tokens", args.context_tokens, "Longest prompt with its answer")
       ->check(CLI::Range(16, 1 << 20));
-}
-
-void add_server_options(CLI::App& cmd, ServerArgs& args) {
-  cmd.add_option("--server-url", args.url, "Larger LLM: base URL of an OpenAI-compatible server");
-  cmd.add_option("--server-model", args.model, "Its model; default: the first one it lists");
-  cmd.add_option("--server-key-file", args.key_file,
-                 "File with its key; else the environment's CRAYON_SERVER_KEY");
-  cmd.add_option("--server-share", args.share, "Share of requests that the server may answer")
-      ->check(CLI::Range(0.0, 1.0));
-  cmd.add_option("--server-timeout", args.timeout_s, "Seconds for a whole answer of the server")
-      ->check(CLI::Range(0.1, 86400.0));
-}
-
-std::unique_ptr<Remote> open_remote(const ServerArgs& args) {
-  if (args.url.empty()) {
-    if (!args.share) return nullptr;
-    throw Error(ErrorCode::InvalidArgument,
-                "--server-share is given, but no server; add --server-url URL");
-  }
-  RemoteOptions options{.url = args.url,
-                        .model = args.model,
-                        .key = read_key(args.key_file, "CRAYON_SERVER_KEY"),
-                        .timeouts = {}};
-  options.timeouts.total = milliseconds(args.timeout_s);
-  options.timeouts.first_byte = std::min(options.timeouts.total, options.timeouts.first_byte);
-  options.timeouts.connect = std::min(options.timeouts.total, options.timeouts.connect);
-  return std::make_unique<Remote>(std::move(options));
 }
 
 void add_blend_options(CLI::App& cmd, BlendArgs& args) {

@@ -42,11 +42,14 @@ struct ModelArgs {
 };
 void add_model_options(CLI::App& cmd, ModelArgs& args);
 
-/// The larger LLM.
+/// The larger LLM: one server, or several that are asked in order. The other lists are empty or as
+/// long as `url`; "-" stands for none.
 struct ServerArgs {
-  std::string url;
-  std::string model;
-  std::filesystem::path key_file;  ///< Else CRAYON_SERVER_KEY of the environment; never a flag.
+  std::vector<std::string> url;
+  std::vector<std::string> model;
+  std::vector<std::string> key_file;  ///< Keys come from files or the environment, never a flag.
+  std::vector<std::string> ca_file;
+  std::vector<std::string> price;  ///< "IN:OUT" or one number for both, of a million tokens.
   std::optional<double> share;
   double timeout_s = 120;
 };
@@ -56,8 +59,13 @@ void add_server_options(CLI::App& cmd, ServerArgs& args);
 /// @throws Error NotFound, InvalidArgument  no such file; an empty one
 [[nodiscard]] std::string read_key(const std::filesystem::path& file, const char* variable);
 
-/// A client of the server; null when no URL is given.
-/// @throws Error NotFound, InvalidArgument  the key file; a share without a URL
+/// The servers in order. Without key files the first one's key is CRAYON_SERVER_KEY of the
+/// environment, and no other server gets it.
+/// @throws Error NotFound, InvalidArgument  a key file, a price, lists of other lengths
+[[nodiscard]] std::vector<RemoteServer> server_list(const ServerArgs& args);
+
+/// A client of the servers; null when no URL is given.
+/// @throws Error NotFound, InvalidArgument  as server_list(); a CA file; a share without a URL
 [[nodiscard]] std::unique_ptr<Remote> open_remote(const ServerArgs& args);
 
 /// How to blend, as three flags.

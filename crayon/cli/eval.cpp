@@ -9,6 +9,7 @@
 #include "crayon/base/files.h"
 #include "crayon/cli/commands.h"
 #include "crayon/cli/common.h"
+#include "crayon/cli/guards.h"
 #include "crayon/cli/report.h"
 #include "crayon/formats/examples.h"
 #include "crayon/session/device.h"
@@ -21,6 +22,8 @@ struct EvalArgs {
   CommonArgs common;
   ModelArgs model;
   ServerArgs server;
+  // Not logged: labelled questions are no use of the task.
+  GuardArgs guards{.policy = {}, .budget = {}, .no_log = true};
   std::string task;
   std::filesystem::path data;
   std::filesystem::path details;
@@ -37,6 +40,7 @@ void run_eval(const EvalArgs& args, std::ostream& out, std::ostream& notes) {
   const auto questions = read_examples(args.data, args.limit);
   const OpenTask task = open_task(args.task);
   const auto remote = open_remote(args.server);
+  const Guards guards(args.guards, server_list(args.server));
   const BaseModel* wanted = task.info ? &task.info->base : nullptr;
   const auto model = open_base_model(args.model, wanted, args.common, notes);
   if (wanted != nullptr) {
@@ -44,6 +48,7 @@ void run_eval(const EvalArgs& args, std::ostream& out, std::ostream& notes) {
   }
   const auto engine = model->open_engine(engine_options(args.model, args.common));
   EvaluateOptions options;
+  options.door = guards.door();
   options.router.server_share = args.server.share.value_or(options.router.server_share);
   options.server_limit = args.server_limit;
   options.seed = args.seed;
@@ -70,6 +75,8 @@ void add_eval_command(CLI::App& app) {
                   "Put at most so many questions to the server, drawn by --seed; 0: all");
   cmd->add_option("--seed", args->seed, "Seed of that sample");
   add_server_options(*cmd, args->server);
+  add_policy_options(*cmd, args->guards);
+  add_budget_options(*cmd, args->guards);
   add_model_options(*cmd, args->model);
   add_common_options(*cmd, args->common);
   add_json_option(*cmd, args->common);

@@ -56,6 +56,8 @@ void add_commands(CLI::App& app, const std::set<std::string>& typed) {
   add_models_commands(app);
   add_train_command(app);
   add_serve_command(app);
+  add_stats_command(app);
+  add_feedback_command(app);
   add_bench_commands(app);
   add_settings(app, typed);
 }

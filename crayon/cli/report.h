@@ -15,6 +15,7 @@
 #include "crayon/session/answer.h"
 #include "crayon/session/customize.h"
 #include "crayon/session/evaluate.h"
+#include "crayon/store/store.h"
 
 namespace crayon {
 
@@ -30,11 +31,12 @@ struct CustomizeResult {
 [[nodiscard]] std::string customize_text(const CustomizeResult& result);
 [[nodiscard]] std::string customize_json(const CustomizeResult& result);
 
-/// @param id  of a question read from a file; "" leaves it out
+/// @param id  of a question read from a file: it takes the key "id", and the answer's own id
+/// "answer_id"
 [[nodiscard]] std::string answer_json(const Answer& answer, const std::string& id = {});
 /// In place of it, for a question that cannot be asked.
 [[nodiscard]] std::string unanswered_json(const std::string& id, const std::string& error);
-/// Side, reason, confidence and time, on one line: stands beside the answer.
+/// Side, reason, confidence, time and id, on one line: stands beside the answer.
 [[nodiscard]] std::string answer_note(const Answer& answer);
 
 [[nodiscard]] std::string evaluation_text(const Evaluation& evaluation);
@@ -69,6 +71,16 @@ struct ListedFile {
 [[nodiscard]] std::string list_report(
     const std::string& key, bool json, std::span<const ListedFile> files,
     const std::function<std::string(const ListedFile&)>& describe);
+
+struct StatsReport {
+  std::string since;  ///< As it was asked for; "": all.
+  std::string task;   ///< "": all.
+  DecisionStatistics decisions;
+  Spending spending;
+};
+[[nodiscard]] std::string stats_text(const StatsReport& report);
+[[nodiscard]] std::string stats_json(const StatsReport& report);
+[[nodiscard]] std::string feedback_json(const std::string& id, const std::string& mark);
 
 [[nodiscard]] std::string models_json(std::span<const ModelEntry> models);
 

@@ -80,7 +80,8 @@ std::string customize_json(const CustomizeResult& result) {
 
 std::string answer_json(const Answer& answer, const std::string& id) {
   Json json;
-  if (!id.empty()) json["id"] = id;
+  json["id"] = id.empty() ? answer.id : id;
+  if (!id.empty()) json["answer_id"] = answer.id;
   json["answer"] = answer.text;
   if (answer.choice) json["choice"] = *answer.choice;
   json["side"] = to_string(answer.side);
@@ -96,6 +97,9 @@ std::string answer_json(const Answer& answer, const std::string& id) {
   if (answer.cut_tokens > 0) json["cut_tokens"] = answer.cut_tokens;
   if (answer.unparsed) json["unparsed"] = true;
   if (!answer.server_error.empty()) json["server_error"] = answer.server_error;
+  if (answer.money > 0) {
+    json["money"] = static_cast<double>(answer.money) / static_cast<double>(kMoneyUnit);
+  }
   return dump(json);
 }
 
@@ -117,6 +121,7 @@ std::string evaluation_json(const Evaluation& evaluation) {
   }
   json["questions_per_second"] = evaluation.questions_per_second;
   if (evaluation.cut_questions > 0) json["cut_questions"] = evaluation.cut_questions;
+  if (evaluation.kept_questions > 0) json["kept_questions"] = evaluation.kept_questions;
   return dump(json);
 }
 

@@ -139,7 +139,7 @@ std::string answer_note(const Answer& answer) {
     text += fmt::format(" (too few examples to rule a question out; {} are needed)",
                         answer.scope_examples_needed);
   }
-  text += fmt::format(", {:.2f} s", answer.seconds);
+  text += fmt::format(", {:.2f} s, id {}", answer.seconds, answer.id.substr(0, 8));
   if (answer.cut_tokens > 0) {
     text +=
         fmt::format("; {} tokens of the passage were cut to fit the context", answer.cut_tokens);
@@ -165,6 +165,10 @@ std::string evaluation_text(const Evaluation& evaluation) {
   if (evaluation.cut_questions > 0) {
     text += fmt::format("{} passages were cut to fit the context; see --context-tokens\n",
                         evaluation.cut_questions);
+  }
+  if (evaluation.kept_questions > 0) {
+    text += fmt::format("{} questions were kept from the server by the policy\n",
+                        evaluation.kept_questions);
   }
   return text;
 }

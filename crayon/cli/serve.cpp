@@ -13,6 +13,7 @@
 #include "crayon/base/interrupt.h"
 #include "crayon/cli/commands.h"
 #include "crayon/cli/common.h"
+#include "crayon/cli/guards.h"
 #include "crayon/session/device.h"
 
 namespace crayon {
@@ -21,6 +22,7 @@ namespace {
 struct ServeArgs {
   CommonArgs common;
   ModelArgs model;
+  GuardArgs guards;
   std::string task = "base";
   std::string host = "127.0.0.1";
   int port = 8080;
@@ -41,6 +43,7 @@ void run_serve(const ServeArgs& args, std::ostream& out, std::ostream& notes) {
   options.port = args.port;
   options.key = read_key(args.key_file, "CRAYON_KEY");
   check_access(options);  // before a large model is opened
+  const Guards guards(args.guards, {});
   const std::shared_ptr<Model> model = open_base_model(args.model, wanted, args.common, notes);
   if (wanted != nullptr) {
     warn_base_fit(TaskOnDevice(*model, task).base_fit(), *wanted, model->base());
@@ -48,6 +51,8 @@ void run_serve(const ServeArgs& args, std::ostream& out, std::ostream& notes) {
   options.model_name = model_name(args, task, *model);
   options.adapter = task.file;
   options.engine = engine_options(args.model, args.common);
+  options.books = {.door = guards.door(), .task = task.name, .on_decision = guards.log()};
+  if (task.info) options.books.calibration = task.info->calibration;
   ApiServer server(model, options);
   server.start();
   out << server.url() << std::endl;
@@ -68,6 +73,8 @@ void add_serve_command(CLI::App& app) {
   cmd->add_option("--key-file", args->key_file,
                   "File with the key that clients must send; else the environment's CRAYON_KEY");
   cmd->add_option("--name", args->name, "What clients call the model");
+  add_policy_options(*cmd, args->guards);
+  add_log_option(*cmd, args->guards);
   add_model_options(*cmd, args->model);
   add_common_options(*cmd, args->common);
   cmd->callback([args] { run_serve(*args, std::cout, std::cerr); });

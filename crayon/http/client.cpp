@@ -2,16 +2,19 @@
 
 #include <fmt/format.h>
 #include <httplib.h>
+#include <openssl/x509_vfy.h>
 
 #include <algorithm>
-#include <charconv>
 #include <csignal>
 #include <exception>
+#include <memory>
+#include <optional>
 
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/base/text.h"
 #include "crayon/http/internal/connect.h"
+#include "crayon/http/internal/url.h"
 #include "crayon/http/internal/watchdog.h"
 
 namespace crayon {
@@ -20,40 +23,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMostShown = 200;  // bytes of a header in a message
-
-[[noreturn]] void bad_url(const std::string& url, const std::string& what) {
-  throw Error(ErrorCode::InvalidArgument,
-              fmt::format("URL '{}': {}; expected http://HOST:PORT or https://HOST", url, what));
-}
-
-bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(),
-                     [](unsigned char c) { return c < 0x20 || c == 0x7F; });
-}
-
-int parse_port(const std::string& url, std::string_view text) {
-  int port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error != std::errc() || end != text.data() + text.size() || port < 1 || port > 65535) {
-    bad_url(url, fmt::format("port '{}' is not a number from 1 to 65535", text));
-  }
-  return port;
-}
-
-// Splits "host:port" or "[v6]:port"; no port is left as it is.
-std::string split_authority(const std::string& url, std::string_view authority, int& port) {
-  const bool v6 = authority.starts_with('[');
-  const auto close = authority.find(']');
-  if (v6 && close == std::string_view::npos) bad_url(url, "'[' without ']'");
-  const auto host = v6 ? authority.substr(1, close - 1) : authority.substr(0, authority.find(':'));
-  const auto rest = authority.substr(v6 ? close + 1 : host.size());
-  if (host.empty()) bad_url(url, "no host");
-  if (!rest.empty()) {
-    if (rest.front() != ':') bad_url(url, "text after ']'");
-    port = parse_port(url, rest.substr(1));
-  }
-  return std::string(host);
-}
 
 // A write to a connection that the server closed raises SIGPIPE, and the library does not turn it
 // off: keep it from this thread and drop the one that came.
@@ -98,11 +67,12 @@ struct Exchange {
   Watchdog& watchdog;
   const OnBody& on_body;
   std::size_t max_body_bytes;
-  HttpResponse response;
+  HttpResponse response{};
   std::size_t body_bytes = 0;
   bool too_large = false;
+  bool compressed = false;
   bool cancelled = false;
-  std::exception_ptr thrown;  // by on_body
+  std::exception_ptr thrown{};  // by on_body
 
   bool head(const httplib::Response& answer) {
     watchdog.alive();
@@ -110,7 +80,10 @@ struct Exchange {
     for (const auto& [name, value] : answer.headers) {
       response.headers.emplace(lowered(name), value);
     }
-    return true;
+    const auto coding = response.headers.find("content-encoding");
+    compressed = coding != response.headers.end() && !trimmed(coding->second).empty() &&
+                 lowered(trimmed(coding->second)) != "identity";
+    return !compressed;  // not asked for, and a few bytes of it may be a great many
   }
   bool piece(std::string_view bytes) {
     body_bytes += bytes.size();
@@ -152,48 +125,117 @@ httplib::Request to_library(const HttpRequest& request, const std::string& path,
 
 /// The watchdog ends what takes too long and knows why; the library's own deadlines stand behind
 /// it.
-void set_times(httplib::ClientImpl& client, const HttpTimeouts& timeouts) {
+void set_up(httplib::ClientImpl& client, const HttpTimeouts& timeouts) {
   const auto later = timeouts.total + std::chrono::seconds(10);
   client.set_connection_timeout(later);  // of the TLS handshake
   client.set_read_timeout(later);
   client.set_write_timeout(later);
   client.set_url_encode(false);
-}
-
-std::string reason(httplib::Error error, const Exchange& exchange) {
-  switch (error) {
-    case httplib::Error::SSLConnection:
-      return "the TLS handshake failed; is this an https server?";
-    case httplib::Error::SSLServerVerification:
-      return "the TLS certificate was refused: not valid for this host, or its authority is not "
-             "in the system's store";
-    case httplib::Error::SSLLoadingCerts:
-      return "the system's store of TLS certificates could not be read";
-    default:
-      return exchange.response.status == 0 ? "closed the connection before it answered"
-                                           : "closed the connection inside its answer";
-  }
+  client.set_decompress(false);
 }
 
 bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-void check_watchdog(const Watchdog& watchdog, const HttpTimeouts& timeouts,
-                    const std::string& origin) {
-  switch (watchdog.fired()) {
-    case Watchdog::Fired::No:
-      return;
-    case Watchdog::Fired::Interrupted:
-      throw Interrupted();
-    case Watchdog::Fired::Silent:
-      throw Error(ErrorCode::Unavailable, fmt::format("{}: sent nothing for {} ms, the limit",
-                                                      origin, timeouts.first_byte.count()));
-    case Watchdog::Fired::Total:
-      throw Error(ErrorCode::Unavailable, fmt::format("{}: the answer took more than {} ms in all",
-                                                      origin, timeouts.total.count()));
+// One request on its own connection: who is asked, within what time, and what the library said.
+struct Attempt {
+  const Url& url;
+  const HttpTimeouts& timeouts;
+  const HttpClientOptions& options;
+  httplib::Error error = httplib::Error::Success;
+  long verified = X509_V_OK;  // what is wrong with the certificate's chain
+
+  void run(httplib::ClientImpl& client, const httplib::Request& request, Exchange& exchange) {
+    set_up(client, timeouts);
+    const auto result = client.send(request);
+    if (result && exchange.response.status == 0) exchange.head(*result);  // 204 and HEAD
+    error = result.error();
   }
-}
+  void run(FileDescriptor socket, const httplib::Request& request, Exchange& exchange) {
+    if (!url.tls) {
+      OneShot<httplib::ClientImpl> client(url.host, url.port, std::move(socket));
+      return run(client, request, exchange);
+    }
+    OneShot<httplib::SSLClient> client(url.host, url.port, std::move(socket));
+    SSL_CTX_set_min_proto_version(client.ssl_context(), TLS1_2_VERSION);
+    if (!options.ca_file.empty()) client.set_ca_cert_path(options.ca_file.string());
+    run(client, request, exchange);
+    verified = client.get_openssl_verify_result();
+  }
+
+  [[nodiscard]] bool in_handshake() const {
+    return error == httplib::Error::SSLConnection ||
+           error == httplib::Error::SSLServerVerification ||
+           error == httplib::Error::SSLLoadingCerts;
+  }
+  [[nodiscard]] HttpStage stage(const Exchange& exchange) const {
+    if (in_handshake()) return HttpStage::Unsent;
+    return exchange.response.status == 0 ? HttpStage::Unanswered : HttpStage::Answering;
+  }
+
+  [[nodiscard]] std::string reason(const Exchange& exchange) const {
+    switch (error) {
+      case httplib::Error::SSLConnection:
+        return "the TLS handshake failed; is this an https server?";
+      case httplib::Error::SSLServerVerification:
+        return "the TLS certificate was refused: " + certificate_fault();
+      case httplib::Error::SSLLoadingCerts:
+        return "the authorities' TLS certificates could not be read";
+      default:
+        return exchange.response.status == 0 ? "closed the connection before it answered"
+                                             : "closed the connection inside its answer";
+    }
+  }
+  [[nodiscard]] std::string certificate_fault() const {
+    if (verified == X509_V_OK) {
+      return fmt::format("it is not valid for the host '{}'; check the URL", url.host);
+    }
+    return fmt::format("{}; if you trust its authority, name a CA file with that",
+                       X509_verify_cert_error_string(verified));
+  }
+
+  // Throws what the watchdog ended; false when the caller did.
+  [[nodiscard]] bool check(const Watchdog& watchdog, const Exchange& exchange) const {
+    const auto fail = [&](const std::string& what, bool lasting = false) {
+      throw HttpError(url.origin + ": " + what, stage(exchange), lasting);
+    };
+    switch (watchdog.fired()) {
+      case Watchdog::Fired::No:
+        break;
+      case Watchdog::Fired::Interrupted:
+        throw Interrupted();
+      case Watchdog::Fired::Cancelled:
+        return false;
+      case Watchdog::Fired::Silent:
+        fail(fmt::format("sent nothing for {} ms, the limit", timeouts.first_byte.count()));
+        break;
+      case Watchdog::Fired::Total:
+        fail(fmt::format("the answer took more than {} ms in all", timeouts.total.count()));
+        break;
+      case Watchdog::Fired::Endless:
+        fail(fmt::format("sent more than {} bytes that hold no answer, such as an endless head",
+                         Watchdog::kMostUnusedBytes),
+             true);
+        break;
+    }
+    return true;
+  }
+  // Throws what the answer's bytes are refused for.
+  void check(const Exchange& exchange) const {
+    if (exchange.too_large) {
+      throw HttpError(fmt::format("{}: the answer has more than {} bytes, the limit", url.origin,
+                                  options.max_body_bytes),
+                      HttpStage::Answering, true);
+    }
+    if (exchange.compressed) {
+      throw HttpError(
+          fmt::format("{}: the answer is compressed ('{}'), which was not asked for", url.origin,
+                      one_line(exchange.response.headers.at("content-encoding"), kMostShown)),
+          HttpStage::Answering, true);
+    }
+  }
+};
 
 void check_request(const HttpRequest& request, const std::string& origin) {
   const bool bad_path = has_control(request.path) || request.path.find(' ') != std::string::npos;
@@ -211,80 +253,112 @@ void check_request(const HttpRequest& request, const std::string& origin) {
   }
 }
 
-httplib::Error run(httplib::ClientImpl& client, const HttpTimeouts& timeouts,
-                   const httplib::Request& request, Exchange& exchange) {
-  set_times(client, timeouts);
-  const auto result = client.send(request);
-  if (result && exchange.response.status == 0) exchange.head(*result);  // 204 and HEAD
-  return result.error();
+void check_ca_file(const std::filesystem::path& file) {
+  if (file.empty()) return;
+  if (!std::filesystem::is_regular_file(file)) {
+    throw Error(
+        ErrorCode::NotFound,
+        fmt::format("{}: no such CA file; expected a PEM file of certificates", file.string()));
+  }
+  const std::unique_ptr<X509_STORE, void (*)(X509_STORE*)> store(X509_STORE_new(), X509_STORE_free);
+  if (X509_STORE_load_file(store.get(), file.c_str()) == 1) return;
+  throw Error(ErrorCode::InvalidArgument,
+              fmt::format("{}: no certificate in the CA file; expected PEM", file.string()));
+}
+
+// The path that a redirect leads to, where the request may follow it there.
+std::optional<std::string> next_path(const HttpRequest& request, const HttpResponse& response,
+                                     const Url& url) {
+  const bool keeps_method = response.status == 307 || response.status == 308;
+  if (!request.follow_same_origin || (!keeps_method && request.method != "GET")) return {};
+  const auto location = response.headers.find("location");
+  if (location == response.headers.end()) return {};
+  return path_on_same_origin(url, location->second);
+}
+
+// The caller's question whether to go on; what it throws means no.
+std::function<bool()> asking(const HttpHooks& hooks) {
+  if (!hooks.cancelled) return {};
+  return [&hooks] {
+    try {
+      return hooks.cancelled();
+    } catch (...) {
+      return true;
+    }
+  };
 }
 
 }  // namespace
 
-HttpClient::HttpClient(const std::string& base_url, HttpTimeouts timeouts,
-                       std::size_t max_body_bytes)
-    : timeouts_(timeouts), max_body_bytes_(max_body_bytes) {
-  if (base_url.find('@') != std::string::npos) {  // a password may stand there: do not repeat it
-    throw Error(ErrorCode::InvalidArgument,
-                "URL with '@': a user name or password in a URL is not used; give a key instead");
-  }
-  const auto scheme_end = base_url.find("://");
-  if (scheme_end == std::string::npos) bad_url(base_url, "no scheme");
-  const auto scheme = base_url.substr(0, scheme_end);
-  if (scheme != "http" && scheme != "https") {
-    throw Error(ErrorCode::Unsupported,
-                fmt::format("URL '{}': scheme '{}'; expected http or https", base_url, scheme));
-  }
-  if (has_control(base_url) || base_url.find_first_of(" ?#") != std::string::npos) {
-    bad_url(base_url, "holds a space, '?', '#' or a control character");
-  }
-  tls_ = scheme == "https";
-  port_ = tls_ ? 443 : 80;
-  const auto slash = std::min(base_url.find('/', scheme_end + 3), base_url.size());
-  host_ = split_authority(base_url, base_url.substr(scheme_end + 3, slash - scheme_end - 3), port_);
-  origin_ = base_url.substr(0, slash);
-  prefix_ = base_url.substr(slash);
-  while (prefix_.ends_with('/')) prefix_.pop_back();
+HttpClient::HttpClient(const std::string& base_url, HttpClientOptions options)
+    : url_(std::make_shared<const Url>(parse_url(base_url))), options_(std::move(options)) {
+  check_ca_file(options_.ca_file);
+  names_ = std::make_shared<HostNames>(url_->host, url_->port, options_.look_up);
 }
 
+HttpClient::HttpClient(const std::string& base_url, HttpTimeouts timeouts,
+                       std::size_t max_body_bytes)
+    : HttpClient(base_url, HttpClientOptions{.timeouts = timeouts,
+                                             .max_body_bytes = max_body_bytes,
+                                             .ca_file = {},
+                                             .look_up = {}}) {}
+
+const std::string& HttpClient::origin() const { return url_->origin; }
+
 HttpResponse HttpClient::send(const HttpRequest& request, const OnBody& on_body) const {
+  return send(request, HttpHooks{.on_body = on_body, .before_connect = {}, .cancelled = {}});
+}
+
+HttpResponse HttpClient::send(const HttpRequest& request, const HttpHooks& hooks) const {
+  constexpr int kMostRedirects = 3;
   throw_if_interrupted();
-  check_request(request, origin_);
+  check_request(request, url_->origin);
   const SigpipeGuard quiet;
   const auto start = Clock::now();
-  auto socket = connect_to({host_, port_, origin_}, std::min(timeouts_.connect, timeouts_.total));
-  Watchdog watchdog(socket.get(), timeouts_, start);
-  Exchange exchange{watchdog, on_body, max_body_bytes_, {}, 0, false, false, {}};
-  const auto sent = to_library(request, prefix_ + request.path, exchange);
-  httplib::Error error = httplib::Error::Success;
-  if (tls_) {
-    OneShot<httplib::SSLClient> client(host_, port_, std::move(socket));
-    SSL_CTX_set_min_proto_version(client.ssl_context(), TLS1_2_VERSION);
-    error = run(client, timeouts_, sent, exchange);
-  } else {
-    OneShot<httplib::ClientImpl> client(host_, port_, std::move(socket));
-    error = run(client, timeouts_, sent, exchange);
+  std::string path = url_->prefix + request.path;
+  for (int followed = 0;; ++followed) {
+    auto response = exchange(request, path, hooks, start);
+    if (response.cancelled || !is_redirect(response.status) || request.return_redirect) {
+      return response;
+    }
+    const auto next = next_path(request, response, *url_);
+    if (!next || followed == kMostRedirects) {
+      throw HttpError(fmt::format("{}: answered {} and points to '{}', which is not followed; "
+                                  "use that URL if you trust it",
+                                  url_->origin, response.status,
+                                  one_line(response.headers["location"], kMostShown)),
+                      HttpStage::Answering, true);
+    }
+    path = *next;
   }
+}
+
+HttpResponse HttpClient::exchange(const HttpRequest& request, const std::string& path,
+                                  const HttpHooks& hooks,
+                                  std::chrono::steady_clock::time_point start) const {
+  const HttpTimeouts& timeouts = request.timeouts ? *request.timeouts : options_.timeouts;
+  const auto cancelled = asking(hooks);
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(start + timeouts.total - Clock::now());
+  auto socket = connect_to({*names_, url_->host, url_->origin,
+                            std::clamp(timeouts.connect, std::chrono::milliseconds(0),
+                                       std::max(left, std::chrono::milliseconds(0))),
+                            hooks.before_connect, cancelled});
+  HttpResponse none;
+  none.cancelled = true;
+  if (socket.get() < 0) return none;
+  Watchdog watchdog(socket.get(), timeouts, start, cancelled);
+  Exchange exchange{watchdog, hooks.on_body, options_.max_body_bytes};
+  Attempt attempt{*url_, timeouts, options_};
+  attempt.run(std::move(socket), to_library(request, path, exchange), exchange);
   if (exchange.thrown) std::rethrow_exception(exchange.thrown);
-  if (exchange.too_large) {
-    throw Error(
-        ErrorCode::Unavailable,
-        fmt::format("{}: the answer has more than {} bytes, the limit", origin_, max_body_bytes_));
+  attempt.check(exchange);
+  exchange.response.cancelled = exchange.cancelled || !attempt.check(watchdog, exchange);
+  if (!exchange.response.cancelled && attempt.error != httplib::Error::Success) {
+    throw HttpError(url_->origin + ": " + attempt.reason(exchange), attempt.stage(exchange),
+                    attempt.error == httplib::Error::SSLServerVerification);
   }
-  if (exchange.cancelled) return std::move(exchange.response);
-  check_watchdog(watchdog, timeouts_, origin_);
-  if (error != httplib::Error::Success) {
-    throw Error(ErrorCode::Unavailable, origin_ + ": " + reason(error, exchange));
-  }
-  auto& response = exchange.response;
-  if (is_redirect(response.status) && !request.return_redirect) {
-    throw Error(
-        ErrorCode::Unavailable,
-        fmt::format("{}: answered {} and points to '{}', which is not followed; "
-                    "use that URL if you trust it",
-                    origin_, response.status, one_line(response.headers["location"], kMostShown)));
-  }
-  return std::move(response);
+  return std::move(exchange.response);
 }
 
 }  // namespace crayon

@@ -3,183 +3,317 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
-#include <mutex>
+#include <random>
+#include <thread>
 
-#include "crayon/base/error.h"
-#include "crayon/remote/internal/wire.h"
+#include "crayon/base/clock.h"
+#include "crayon/base/interrupt.h"
+#include "crayon/base/log.h"
+#include "crayon/remote/internal/endpoint.h"
+#include "crayon/remote/internal/retry.h"
+#include "crayon/remote/internal/round.h"
 
 namespace crayon {
 namespace {
 
-bool is_version(std::string_view segment) {
-  return segment.size() >= 2 && segment[0] == 'v' && segment[1] >= '0' && segment[1] <= '9';
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+milliseconds until(Clock::time_point time) {
+  return std::max(std::chrono::ceil<milliseconds>(time - Clock::now()), milliseconds(0));
 }
 
-// "http://h" and "http://h/v1/" both give "http://h/v1"; "http://h/v1beta/openai" stays.
-std::string with_version(std::string url) {
-  while (url.ends_with('/')) url.pop_back();
-  const auto scheme = url.find("://");
-  auto slash = scheme == std::string::npos ? scheme : url.find('/', scheme + 3);
-  while (slash != std::string::npos) {
-    const auto next = url.find('/', slash + 1);
-    if (is_version(std::string_view(url).substr(slash + 1, next - slash - 1))) return url;
-    slash = next;
-  }
-  return url + "/v1";
-}
-
-struct Refusal {
-  ErrorCode code;
-  const char* meaning;
+// One server's place in a call.
+struct Place {
+  int turns = 0;
+  bool over = false;         // not to be asked again in this call
+  Clock::time_point from{};  // not before this
+  std::optional<Failure> failure{};
 };
 
-Refusal refusal(int status) {
-  switch (status) {
-    case 400:
-    case 413:
-    case 422:
-      return {ErrorCode::InvalidArgument, "the server refuses the request"};
-    case 401:
-    case 403:
-      return {ErrorCode::Unavailable, "the server refuses the key; check the key, or give one"};
-    case 404:
-      return {ErrorCode::NotFound, "no such model or path; check --server-model and --server-url"};
-    case 429:
-      return {ErrorCode::Unavailable, "too many requests, or the quota is spent; try later"};
-    default:
-      return {ErrorCode::Unavailable, "the server failed; try later"};
-  }
+RemoteAnswer cancelled_answer(RemoteAnswer answer = {}) {
+  answer.finish_reason = "cancelled";
+  return answer;
 }
 
-// An answer with a status other than 2xx.
-struct Refused : Error {
-  Refused(ErrorCode code, const std::string& message, int answered)
-      : Error(code, message), status(answered) {}
-  int status;
+// One question on its way through the servers.
+class Call {
+ public:
+  Call(const RemoteOptions& options, const std::vector<std::shared_ptr<Endpoint>>& servers,
+       const wire::Ask& ask, const RemoteHooks& hooks)
+      : options_(options),
+        servers_(servers),
+        ask_(ask),
+        hooks_(hooks),
+        deadline_(Clock::now() + options.timeouts.total),
+        places_(servers.size()),
+        rng_(std::random_device()()) {}
+
+  RemoteAnswer run() {
+    for (int round = 1;; ++round) {
+      for (std::size_t i = 0; i < servers_.size(); ++i) {
+        if (auto answer = visit(i, round)) return std::move(*answer);
+      }
+      if (!wait_for_next_round(round)) return cancelled_answer();
+    }
+  }
+
+ private:
+  // None: the next server is to be asked.
+  std::optional<RemoteAnswer> visit(std::size_t i, int round) {
+    Place& place = places_[i];
+    if (place.over || Clock::now() < place.from) return {};
+    if (Clock::now() >= deadline_) {
+      leave(i, Failure{.error = too_late(i)});
+      return {};
+    }
+    auto pass = servers_[i]->breaker().enter(Clock::now(), deadline_ + std::chrono::seconds(1));
+    if (!pass) {
+      leave(i, Failure{.error = left_alone(i)});
+      return {};
+    }
+    return take_turn(i, round, *pass);
+  }
+
+  std::optional<RemoteAnswer> take_turn(std::size_t i, int round, Breaker::Pass& pass) {
+    Endpoint& server = *servers_[i];
+    Place& place = places_[i];
+    const auto start = Clock::now();
+    Turn turn{.hooks = hooks_,
+              .intent = {.server = i,
+                         .origin = server.origin(),
+                         .model = {},
+                         .price = server.price(),
+                         .attempt = opened_},
+              .deadline = deadline_,
+              .first_text = start + (deadline_ - start) / waiting_behind(i),
+              .timeouts = options_.timeouts};
+    ++place.turns;
+    std::optional<RemoteAnswer> answer;
+    try {
+      answer = server.ask(ask_, turn);
+      if (answer->finish_reason != "cancelled" || turn.spoke) pass.good();
+    } catch (...) {
+      place.failure = failed(turn, pass, start);
+    }
+    opened_ = turn.intent.attempt;
+    if (!answer) {
+      if (turn.spoke) throw place.failure->error;
+      plan(i, round);
+      return {};
+    }
+    answer->server = i;
+    answer->cost = cost(server.price(), answer->prompt_tokens, answer->completion_tokens);
+    report(turn, *answer, start, {}, 0);
+    return answer;
+  }
+
+  // Called while the exception is handled.
+  Failure failed(Turn& turn, Breaker::Pass& pass, Clock::time_point start) {
+    std::optional<Failure> failure;
+    try {
+      failure = read_failure(std::current_exception(), turn);
+    } catch (...) {  // not the server's doing
+      report(turn, turn.so_far, start, "ended by the caller", 0);
+      throw;
+    }
+    if (failure->alive) pass.good();
+    if (failure->counts) pass.bad(Clock::now());
+    if (failure->asked_wait && failure->again) {
+      servers_[turn.intent.server]->breaker().hold(Clock::now() + *failure->asked_wait);
+    }
+    report(turn, turn.so_far, start, failure->error.what(), failure->status);
+    return std::move(*failure);
+  }
+
+  // Whether and when the server that failed is asked again.
+  void plan(std::size_t i, int round) {
+    Place& place = places_[i];
+    const Failure& failure = *place.failure;
+    place.over = !failure.again || round > options_.retry.retries;
+    if (place.over) return;
+    const auto wait = wait_before(round, options_.retry, failure.asked_wait, rng_);
+    place.from = Clock::now() + wait;
+    // A turn needs some time of its own to be worth the wait.
+    const auto least = std::min(milliseconds(1000), options_.timeouts.total / 10);
+    place.over = place.from + least > deadline_;
+  }
+
+  void leave(std::size_t i, Failure failure) {
+    Place& place = places_[i];
+    place.over = true;
+    if (!place.failure) place.failure = std::move(failure);
+  }
+
+  // False when the caller cancelled. Throws when no server is left.
+  bool wait_for_next_round(int round) {
+    auto next = Clock::time_point::max();
+    for (const Place& place : places_) {
+      if (!place.over) next = std::min(next, place.from);
+    }
+    if (next == Clock::time_point::max()) give_up();
+    log_debug(fmt::format("no server answered in round {}; the next one begins in {} ms", round,
+                          until(next).count()));
+    while (Clock::now() < next) {
+      throw_if_interrupted();
+      if (caller_cancelled()) return false;
+      std::this_thread::sleep_for(std::min(until(next), milliseconds(20)));
+    }
+    return true;
+  }
+
+  bool caller_cancelled() const {
+    try {
+      return hooks_.cancelled && hooks_.cancelled();
+    } catch (...) {
+      return true;
+    }
+  }
+
+  [[noreturn]] void give_up() {
+    std::vector<Error> errors;
+    bool all_withheld = true;
+    for (const Place& place : places_) {
+      const std::string times =
+          place.turns > 1 ? fmt::format(" (asked {} times)", place.turns) : "";
+      errors.emplace_back(place.failure->error.code(), place.failure->error.what() + times);
+      all_withheld = all_withheld && place.failure->withheld;
+    }
+    if (all_withheld) throw MustStay(places_.front().failure->error.what(), false);
+    throw joined(errors);
+  }
+
+  // How many servers, from this one on, may still want their part of the time.
+  int waiting_behind(std::size_t i) const {
+    int n = 1;
+    for (std::size_t k = i + 1; k < places_.size(); ++k) n += places_[k].over ? 0 : 1;
+    return n;
+  }
+
+  Error too_late(std::size_t i) const {
+    return {ErrorCode::Unavailable,
+            fmt::format("{}: not asked, as the {} ms for all servers were over",
+                        servers_[i]->origin(), options_.timeouts.total.count())};
+  }
+  Error left_alone(std::size_t i) const {
+    Breaker& breaker = servers_[i]->breaker();
+    const auto rest = until(breaker.rests_until());
+    return {ErrorCode::Unavailable,
+            fmt::format("{}: not asked, as it {}; it is tried again {}", servers_[i]->origin(),
+                        breaker.failures() >= options_.breaker.failures ? "kept failing"
+                                                                        : "asked to be left alone",
+                        rest.count() > 0 ? fmt::format("in {} ms", rest.count())
+                                         : "by another request just now")};
+  }
+
+  void report(const Turn& turn, const RemoteAnswer& answer, Clock::time_point start,
+              const std::string& error, int status) const {
+    if (!error.empty()) log_debug(error);
+    if (!hooks_.on_attempt) return;
+    const Price& price = turn.intent.price;
+    hooks_.on_attempt({.server = turn.intent.server,
+                       .origin = turn.intent.origin,
+                       .model = turn.intent.model,
+                       .sent = turn.sent,
+                       .error = error,
+                       .status = status,
+                       .prompt_tokens = answer.prompt_tokens,
+                       .completion_tokens = answer.completion_tokens,
+                       .usage_reported = answer.usage_reported,
+                       .cost = cost(price, answer.prompt_tokens, answer.completion_tokens),
+                       .seconds = seconds_since(start)});
+  }
+
+  const RemoteOptions& options_;
+  const std::vector<std::shared_ptr<Endpoint>>& servers_;
+  const wire::Ask& ask_;
+  const RemoteHooks& hooks_;
+  Clock::time_point deadline_;
+  std::vector<Place> places_;
+  int opened_ = 0;
+  Rng rng_;
 };
 
-void check_status(const HttpResponse& response, const std::string& origin,
-                  const std::vector<std::string_view>& sent = {}) {
-  if (response.status / 100 == 2) return;
-  const auto [code, meaning] = refusal(response.status);
-  const auto said = wire::error_message(response.body, sent);
-  throw Refused(code,
-                fmt::format("{}: {} (status {}{}{})", origin, meaning, response.status,
-                            said.empty() ? "" : ", it says: ", said),
-                response.status);
+RemoteHooks streaming(const OnText& on_text) {
+  return {.on_text = on_text, .may_send = {}, .on_attempt = {}, .cancelled = {}};
 }
 
 }  // namespace
 
-struct Remote::Learnt {
-  std::mutex mutex;
-  std::string first_model;  // guarded by mutex; "" until it was asked for
-  std::atomic<bool> refuses_log_probs = false;
-};
-
-Remote::Remote(RemoteOptions options)
-    : options_(std::move(options)),
-      http_(with_version(options_.url), options_.timeouts),
-      learnt_(std::make_shared<Learnt>()) {}
-
-HttpRequest Remote::request(const std::string& method, const std::string& path,
-                            std::string body) const {
-  HttpRequest request{.method = method, .path = path, .body = std::move(body)};
-  if (!options_.key.empty()) request.headers["Authorization"] = "Bearer " + options_.key;
-  return request;
+double cost(const Price& price, int prompt_tokens, int completion_tokens) {
+  return (price.prompt * prompt_tokens + price.completion * completion_tokens) / 1e6;
 }
 
-std::string Remote::model() {
-  if (!options_.model.empty()) return options_.model;
-  const std::lock_guard lock(learnt_->mutex);
-  if (learnt_->first_model.empty()) {
-    const auto names = models();
-    if (names.empty() || names.front().empty()) {
-      throw Error(ErrorCode::NotFound,
-                  http_.origin() + ": the server lists no model; name one with --server-model");
-    }
-    learnt_->first_model = names.front();
+Remote::Remote(RemoteOptions options) : options_(std::move(options)) {
+  if (options_.servers.empty()) {
+    throw Error(ErrorCode::InvalidArgument, "no server is named; expected the URL of at least one");
   }
-  return learnt_->first_model;
+  for (const RemoteServer& server : options_.servers) {
+    servers_.push_back(std::make_shared<Endpoint>(server, options_));
+  }
+}
+
+Remote::Remote(RemoteServer only, HttpTimeouts timeouts)
+    : Remote([&] {
+        RemoteOptions options;
+        options.servers.push_back(std::move(only));
+        options.timeouts = timeouts;
+        return options;
+      }()) {}
+
+RemoteAnswer Remote::call(const wire::Ask& ask, const RemoteHooks& hooks) {
+  return Call(options_, servers_, ask, hooks).run();
 }
 
 std::vector<std::string> Remote::models() {
-  const auto response = http_.send(request("GET", "/models"));
-  check_status(response, http_.origin());
-  return wire::parse_models(response.body, http_.origin());
+  const RemoteHooks none;
+  const auto deadline = Clock::now() + options_.timeouts.total;
+  std::vector<Error> errors;
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    const auto now = Clock::now();
+    const auto left = static_cast<int>(servers_.size() - i);
+    Turn turn{.hooks = none,
+              .intent = {.server = i, .origin = servers_[i]->origin(), .model = {}, .price = {}},
+              .deadline = deadline,
+              .first_text = now + (deadline - now) / left,
+              .timeouts = options_.timeouts};
+    try {
+      return servers_[i]->models(turn);
+    } catch (const Error& error) {
+      errors.push_back(error);
+    }
+  }
+  throw joined(errors);
 }
 
-RemoteAnswer Remote::send(const wire::Ask& ask, const OnText& on_text) {
-  const auto& origin = http_.origin();
-  const auto sent = wire::texts_of(ask);
-  const auto asked = request("POST", ask.messages == nullptr ? "/completions" : "/chat/completions",
-                             request_body(ask));
-  if (!on_text) {
-    const auto response = http_.send(asked);
-    check_status(response, origin, sent);
-    return wire::parse_answer(response.body, origin);
-  }
-  wire::StreamReader reader(origin, sent);
-  SseParser parser;
-  bool cancelled = false;
-  bool inside = false;  // an event is being worked on: what is thrown then is not the connection's
-  const auto on_event = [&](std::string_view data) {
-    inside = true;
-    const auto piece = reader.take(data);
-    if (!piece.empty()) cancelled = !on_text(piece);
-    inside = false;
-    return !cancelled && !reader.done();
-  };
-  try {
-    const auto response =
-        http_.send(asked, [&](std::string_view bytes) { return parser.feed(bytes, on_event); });
-    check_status(response, origin, sent);
-  } catch (const Error&) {
-    if (inside || reader.answer().finish_reason.empty()) throw;  // else the answer was whole
-  }
-  if (cancelled) reader.answer().finish_reason = "cancelled";
-  if (!reader.done() && reader.answer().finish_reason.empty()) {
-    throw Error(ErrorCode::Unavailable,
-                fmt::format("{}: the streamed answer broke off after {} bytes of text", origin,
-                            reader.answer().text.size()));
-  }
-  return std::move(reader.answer());
-}
-
-// Some hosted models take no log-probs; they are a help here, never a need. Servers refuse them in
-// many words, so the same request without them shows whether they were the reason.
-RemoteAnswer Remote::ask(wire::Ask ask, const OnText& on_text) {
-  ask.model = model();
-  ask.stream = static_cast<bool>(on_text);
-  if (learnt_->refuses_log_probs) ask.options.top_log_probs = 0;
-  std::exception_ptr first;
-  try {
-    return send(ask, on_text);
-  } catch (const Refused& refused) {
-    const bool at_fault = refused.status == 400 || refused.status == 422;
-    if (!at_fault || ask.options.top_log_probs == 0) throw;
-    first = std::current_exception();
-  }
-  ask.options.top_log_probs = 0;
-  try {
-    auto answer = send(ask, on_text);
-    learnt_->refuses_log_probs = true;
-    return answer;
-  } catch (const Refused&) {
-    std::rethrow_exception(first);
-  }
+RemoteAnswer Remote::chat(const std::vector<ChatMessage>& messages, const ChatOptions& options,
+                          const RemoteHooks& hooks) {
+  return call({.model = {},
+               .messages = &messages,
+               .prompt = {},
+               .options = options,
+               .stream = static_cast<bool>(hooks.on_text)},
+              hooks);
 }
 
 RemoteAnswer Remote::chat(const std::vector<ChatMessage>& messages, const ChatOptions& options,
                           const OnText& on_text) {
-  return ask({.model = {}, .messages = &messages, .prompt = {}, .options = options}, on_text);
+  return chat(messages, options, streaming(on_text));
+}
+
+RemoteAnswer Remote::complete(const std::string& prompt, const ChatOptions& options,
+                              const RemoteHooks& hooks) {
+  return call({.model = {},
+               .messages = nullptr,
+               .prompt = prompt,
+               .options = options,
+               .stream = static_cast<bool>(hooks.on_text)},
+              hooks);
 }
 
 RemoteAnswer Remote::complete(const std::string& prompt, const ChatOptions& options,
                               const OnText& on_text) {
-  return ask({.model = {}, .messages = nullptr, .prompt = prompt, .options = options}, on_text);
+  return complete(prompt, options, streaming(on_text));
 }
 
 }  // namespace crayon

@@ -9,13 +9,16 @@
 
 #include "crayon/base/error.h"
 #include "crayon/server/internal/answers.h"
+#include "crayon/server/internal/entry.h"
 #include "crayon/server/internal/generation.h"
 #include "crayon/server/internal/requests.h"
+#include "crayon/session/scoring.h"
 
 namespace crayon {
 
 using server::AnswerHead;
 using server::ApiRequest;
+using server::Entry;
 using server::Generation;
 using server::Usage;
 
@@ -46,10 +49,12 @@ struct OpenAiApi::Shared {
       : model(m), queue(q), options(std::move(o)), started(now_seconds()) {}
 
   [[nodiscard]] ServerResponse answer(const ApiRequest& request, const ServerRequest& http);
-  [[nodiscard]] ServerResponse write(const ApiRequest& request, const ServerRequest& http);
+  [[nodiscard]] ServerResponse write(const ApiRequest& request, const ServerRequest& http,
+                                     Entry& entry);
   [[nodiscard]] ServerResponse stream(const ApiRequest& request,
-                                      std::shared_ptr<Generation> generation);
-  [[nodiscard]] ServerResponse choose(const ApiRequest& request, const ServerRequest& http);
+                                      std::shared_ptr<Generation> generation, Entry& entry);
+  [[nodiscard]] ServerResponse choose(const ApiRequest& request, const ServerRequest& http,
+                                      Entry& entry);
   [[nodiscard]] std::function<bool()> cancelled(const ServerRequest& http) const;
   [[nodiscard]] std::string prompt_of(const ApiRequest& request) const;
   [[nodiscard]] GenerateOptions generate_options(const ApiRequest& request) const;
@@ -99,41 +104,50 @@ AnswerHead OpenAiApi::Shared::head(const ApiRequest& request) {
 
 ServerResponse OpenAiApi::Shared::answer(const ApiRequest& request, const ServerRequest& http) {
   check_model(request.model);
-  return request.guided_choice.empty() ? write(request, http) : choose(request, http);
+  Entry entry(options.books, request, http);
+  ServerResponse response =
+      request.guided_choice.empty() ? write(request, http, entry) : choose(request, http, entry);
+  response.headers.merge(entry.headers());
+  return response;
 }
 
 // What the engine refuses comes out here, before the first byte: with its status, streamed or not.
-ServerResponse OpenAiApi::Shared::write(const ApiRequest& request, const ServerRequest& http) {
+ServerResponse OpenAiApi::Shared::write(const ApiRequest& request, const ServerRequest& http,
+                                        Entry& entry) {
   auto generation = std::make_shared<Generation>(queue, prompt_of(request),
                                                  generate_options(request), cancelled(http));
   generation->wait_for_first();
-  if (request.stream) return stream(request, std::move(generation));
+  if (request.stream) return stream(request, std::move(generation), entry);
   std::string text;
   std::vector<GeneratedToken> tokens;
   while (auto token = generation->next()) {
     text += token->text;
+    entry.take(*token);
     tokens.push_back(std::move(*token));
   }
   const auto& end = generation->result();
+  entry.finish({end.prompt_tokens, tokens.size()});
   return json(server::whole_answer(head(request), text, tokens, name_of(end.finish),
                                    {end.prompt_tokens, tokens.size()}));
 }
 
 ServerResponse OpenAiApi::Shared::stream(const ApiRequest& request,
-                                         std::shared_ptr<Generation> generation) {
+                                         std::shared_ptr<Generation> generation, Entry& entry) {
   ServerResponse response;
   response.stream = [generation = std::move(generation), head = head(request),
-                     with_usage = request.include_usage](const SendEvent& send) {
+                     with_usage = request.include_usage, entry](const SendEvent& send) mutable {
     if (head.chat && !send(server::role_chunk(head))) return;
     std::size_t tokens = 0;
     std::size_t offset = 0;
     while (const auto token = generation->next()) {
       ++tokens;
+      entry.take(*token);
       if (token->text.empty() && !head.log_probs) continue;  // part of a character
       if (!send(server::piece_chunk(head, *token, offset))) return;
       offset += token->text.size();
     }
     const auto& end = generation->result();
+    entry.finish({end.prompt_tokens, tokens});
     if (!send(server::finish_chunk(head, name_of(end.finish)))) return;
     if (with_usage && !send(server::usage_chunk(head, {end.prompt_tokens, tokens}))) return;
     send("[DONE]");
@@ -141,7 +155,8 @@ ServerResponse OpenAiApi::Shared::stream(const ApiRequest& request,
   return response;
 }
 
-ServerResponse OpenAiApi::Shared::choose(const ApiRequest& request, const ServerRequest& http) {
+ServerResponse OpenAiApi::Shared::choose(const ApiRequest& request, const ServerRequest& http,
+                                         Entry& entry) {
   ScoreRequest asked;
   asked.prompt = {prompt_of(request), request.guided_choice, 0, 0};
   ScoreResult scored;
@@ -155,6 +170,8 @@ ServerResponse OpenAiApi::Shared::choose(const ApiRequest& request, const Server
       [](const auto& a, const auto& b) { return a.mean_log_prob() < b.mean_log_prob(); });
   const auto index = static_cast<std::size_t>(best - scored.choices.begin());
   const Usage usage{scored.prompt_tokens, static_cast<std::size_t>(best->tokens)};
+  entry.take_scores(mean_log_probs(scored));
+  entry.finish(usage);
   auto about = head(request);
   about.log_probs = false;  // a choice is scored as a whole
   const auto& text = request.guided_choice[index];

@@ -42,9 +42,9 @@ struct ApiServer::Impl {
     if (options.model_name.empty()) {
       throw Error(ErrorCode::InvalidArgument, "no name for the model; clients need one to ask for");
     }
-    OpenAiApi(
-        *model, queue,
-        {options.model_name, options.engine.context_tokens, [this] { return stopping.load(); }})
+    OpenAiApi(*model, queue,
+              {options.model_name, options.engine.context_tokens,
+               [this] { return stopping.load(); }, options.books})
         .add_routes(http);
   }
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "crayon/engine/engine.h"
+#include "crayon/server/bookkeeping.h"
 
 namespace crayon {
 
@@ -19,6 +20,7 @@ struct ServeOptions {
   std::filesystem::path adapter{};  ///< LoRA file (a task) to answer with; "" is the base alone.
   EngineOptions engine{};
   std::size_t queue = 64;  ///< Requests that may wait; more are answered 503.
+  Bookkeeping books{};     ///< What it borrows must outlive the server.
 };
 
 /// What ApiServer would refuse of host, port, key and queue, for callers that open a large model

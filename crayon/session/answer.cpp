@@ -75,39 +75,67 @@ Answerer::Answerer(const Model& model, Engine& engine, const OpenTask& task, Rem
                    AnswererOptions options)
     : engine_(engine),
       task_(model, task),
-      remote_(may_escalate(narrowed(task_.policy(), remote, options), options) ? remote : nullptr),
-      options_(options),
+      options_(std::move(options)),
+      name_(task.name),
       router_(options_.router, narrowed(task_.policy(), remote, options_)) {
+  if (may_escalate(narrowed(task_.policy(), remote, options_), options_)) {
+    door_.emplace(*remote, options_.door);
+  }
   task_.set_on(engine_);
   router_.warm_up(task_.recent_scores());
 }
 
-Answer Answerer::answer(const Example& question, const OnText& on_text) {
+Answer Answerer::answer(const Example& question, const OnText& on_text, const RequestMarks& marks) {
   const auto start = std::chrono::steady_clock::now();
+  const Turn turn{question, on_text, marks, kept_by(question, marks)};
   Answer out;
+  out.id = new_decision_id();
   if (question.kind == ExampleKind::Choices) {
-    answer_choice(question, out);
+    answer_choice(turn, out);
     if (on_text) (void)on_text(out.text);
   } else {
-    answer_text(question, on_text, out);
+    answer_text(turn, out);
   }
   out.scope_examples_needed = task_.scope_examples_needed(options_.router.least_scope);
   out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  log(out);
   return out;
 }
 
-bool Answerer::decide(const Signals& signals, Answer& out) {
-  const Decision decision = router_.decide(signals);
-  out.confidence = signals.confidence;
-  out.scope = signals.scope;
-  out.reason = decision.reason;
-  return decision.side == Side::Server;
+std::string Answerer::kept_by(const Example& question, const RequestMarks& marks) const {
+  const Verdict verdict = look(options_.door, question);
+  if (verdict.rule == Rule::Block) {
+    throw Error(
+        ErrorCode::InvalidArgument,
+        fmt::format("the policy blocks this request ({}); nobody answers it", verdict.reason));
+  }
+  if (marks.local_only) return "local only";
+  return verdict.rule == Rule::Local ? verdict.reason : "";
 }
 
-bool Answerer::try_server(const std::function<void(Remote&)>& ask, Answer& out) {
+bool Answerer::decide(const Turn& turn, const Signals& signals, Answer& out) {
+  out.confidence = signals.confidence;
+  out.scope = signals.scope;
+  if (door_ && !turn.kept.empty()) {
+    // The router hears nothing of it: its share is of the requests that may leave.
+    out.score = router_.score(signals);
+    out.reason = turn.kept;
+    return false;
+  }
+  const Decision decision = router_.decide(signals);
+  out.reason = decision.reason;
+  out.score = decision.score;
+  out.threshold = decision.threshold;
+  return door_ && decision.side == Side::Server;
+}
+
+bool Answerer::try_server(const std::function<void(ServerDoor&)>& ask, Answer& out) {
   try {
-    ask(*remote_);
+    ask(*door_);
     return true;
+  } catch (const Kept& kept) {
+    out.reason = kept.what();
+    return false;
   } catch (const Error& error) {
     out.server_error = error.what();
     out.reason = fmt::format("server {}: {}",
@@ -117,17 +145,21 @@ bool Answerer::try_server(const std::function<void(Remote&)>& ask, Answer& out) 
   }
 }
 
-void Answerer::answer_choice(const Example& question, Answer& out) {
+void Answerer::answer_choice(const Turn& turn, Answer& out) {
+  const Example& question = turn.question;
   const DeviceChoice device = task_.choose(engine_, question);
-  const bool escalate = decide(device.signals, out);
+  const bool escalate = decide(turn, device.signals, out);
   out.choice = device.choice;
   out.scores = device.scores;
+  out.raw = device.raw;
   out.prompt_tokens = device.prompt_tokens;
   out.cut_tokens = device.cut_tokens;
   out.text = question.choices[static_cast<std::size_t>(device.choice)];
   if (!escalate) return;
   ServerAnswer server;
-  if (!try_server([&](Remote& remote) { server = ask_choice(remote, question); }, out)) return;
+  const auto ask = [&](ServerDoor& door) { server = ask_choice(door, question, turn.marks); };
+  if (!try_server(ask, out)) return;
+  out.money = server.money;
   if (!server.choice) {
     out.unparsed = true;
     out.reason = "the server's reply named no choice";
@@ -140,43 +172,46 @@ void Answerer::answer_choice(const Example& question, Answer& out) {
   out.completion_tokens = static_cast<std::size_t>(server.completion_tokens);
 }
 
-bool Answerer::server_text(const Example& question, const OnText& on_text, Answer& out) {
+bool Answerer::server_text(const Turn& turn, Answer& out) {
   ServerAnswer server;
   bool began = false;
   OnText relay;
-  if (on_text) {
+  if (turn.on_text) {
     relay = [&](std::string_view piece) {
       began = true;
-      return on_text(piece);
+      return turn.on_text(piece);
     };
   }
-  const auto ask = [&](Remote& remote) {
-    server = ask_text(remote, question, free_answer(question, options_.max_tokens), relay);
+  const auto ask = [&](ServerDoor& door) {
+    server = ask_text(door, turn.question, free_answer(turn.question, options_.max_tokens),
+                      turn.marks, relay);
   };
   if (!try_server(ask, out)) {
-    if (began) (void)on_text("\n[the server broke off; the device answers]\n");
+    if (began) (void)turn.on_text("\n[the server broke off; the device answers]\n");
     return false;
   }
   throw_if_interrupted();  // a stream that Ctrl-C cancelled is no answer
   out.side = Side::Server;
   out.text = server.text;
+  out.money = server.money;
   out.prompt_tokens = static_cast<std::size_t>(server.prompt_tokens);
   out.completion_tokens = static_cast<std::size_t>(server.completion_tokens);
   return true;
 }
 
-void Answerer::answer_text(const Example& question, const OnText& on_text, Answer& out) {
-  const RenderedPrompt prompt = task_.prompt(question);
-  const bool open = remote_ == nullptr;
+void Answerer::answer_text(const Turn& turn, Answer& out) {
+  const RenderedPrompt prompt = task_.prompt(turn.question);
+  const bool open = !door_ || !turn.kept.empty();
   std::optional<double> scope;
   if (!open) scope = task_.scope(engine_, prompt);
   const auto device_speaks = [&](std::span<const GeneratedToken> tokens) {
-    return !decide({.confidence = task_.text_confidence(tokens), .scope = scope}, out);
+    out.raw = TaskOnDevice::raw_text_signals(tokens);
+    return !decide(turn, {.confidence = task_.text_confidence(tokens), .scope = scope}, out);
   };
   // When the server is to answer anyway, one token is enough to have a confidence to report.
   const bool always = !open && options_.router.mode == RouteMode::Always;
-  HeldText held(always ? 1 : options_.hold_back, open, device_speaks, on_text);
-  const GenerateOptions options = free_answer(question, options_.max_tokens);
+  HeldText held(always ? 1 : options_.hold_back, open, device_speaks, turn.on_text);
+  const GenerateOptions options = free_answer(turn.question, options_.max_tokens);
   Generated text = engine_.generate(prompt.text, options,
                                     [&](const GeneratedToken& token) { return held.take(token); });
   throw_if_interrupted();
@@ -184,9 +219,9 @@ void Answerer::answer_text(const Example& question, const OnText& on_text, Answe
   // A report only here, so its pass stands behind the answer and delays no word.
   if (open) out.scope = task_.scope(engine_, prompt);
   if (!held.device()) {
-    if (server_text(question, on_text, out)) return;
+    if (server_text(turn, out)) return;
     text = engine_.generate(prompt.text, options, [&](const GeneratedToken& token) {
-      return !interrupted() && (!on_text || on_text(token.text));
+      return !interrupted() && (!turn.on_text || turn.on_text(token.text));
     });
     throw_if_interrupted();
   }

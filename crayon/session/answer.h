@@ -2,6 +2,7 @@
 // so the server is asked. A server that fails never costs the answer: the device's is given.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -13,26 +14,33 @@
 #include "crayon/remote/remote.h"
 #include "crayon/router/router.h"
 #include "crayon/session/device.h"
+#include "crayon/session/door.h"
 #include "crayon/session/tasks.h"
+#include "crayon/store/decisions.h"
 
 namespace crayon {
 
 struct Answer {
+  std::string id;               ///< By which `crayon feedback` knows it.
   std::string text;             ///< The chosen choice's text, or the free answer.
   std::optional<int> choice;    ///< Index, for questions with choices; none when unparsed.
   Side side = Side::Device;     ///< Who gave it.
-  std::string reason;           ///< The router's, or "server unavailable: ...".
+  std::string reason;           ///< The router's, a check's, or "server unavailable: ...".
   double confidence = 0;        ///< P(the device's answer is right).
   std::optional<double> scope;  ///< p-value; none when the task has no scope.
   /// How many examples the task would need before a scope can be below the router's level; 0 when
   /// it has them, or no scope.
   std::size_t scope_examples_needed = 0;
   std::vector<float> scores;          ///< The device's, one a choice; empty for free text.
+  ChoiceSignals raw;                  ///< The device's, what the confidence was made of.
+  double score = 0;                   ///< What the router compared ...
+  double threshold = 0;               ///< ... with what.
   std::size_t prompt_tokens = 0;      ///< Of the side that answered.
   std::size_t completion_tokens = 0;  ///< The same; 0 for choices that the device scored.
   std::size_t cut_tokens = 0;         ///< Of the passage, cut to fit the device's context.
   bool unparsed = false;     ///< The server's reply named no choice; the device's is given.
   std::string server_error;  ///< Why the server did not answer; empty when it did or was not asked.
+  std::int64_t money = 0;    ///< What the server's answer cost; see kMoneyUnit.
   double seconds = 0;
 };
 
@@ -43,7 +51,14 @@ struct AnswererOptions {
   /// Tokens of a free answer written before it is decided who speaks. Where only the device can,
   /// they are said at once.
   std::size_t hold_back = kHoldBackTokens;
+  DoorOptions door{};  ///< The checks that a request must pass to leave.
+  /// Gets each decision, without any text; what it throws is warned of and costs no answer.
+  std::function<void(const DecisionRecord&)> on_decision{};
 };
+
+/// The decision as it is logged. @param name  the task's
+[[nodiscard]] DecisionRecord decision_record(const Answer& answer, const std::string& name,
+                                             const Price& price);
 
 /// Joins one task, one engine, a router and, maybe, a server. Not thread-safe: one owner.
 class Answerer {
@@ -56,25 +71,38 @@ class Answerer {
 
   /// @param on_text  gets pieces of a free answer as they come, first byte after the decision;
   ///                 false cancels. Questions with choices come as one piece.
-  /// @throws Error InvalidArgument  a question without text, or too long for the context
+  /// @throws Error InvalidArgument  a question without text, too long for the context, or one that
+  ///                                the policy blocks
   /// @throws Interrupted            Ctrl-C while generating
-  [[nodiscard]] Answer answer(const Example& question, const OnText& on_text = {});
+  [[nodiscard]] Answer answer(const Example& question, const OnText& on_text = {},
+                              const RequestMarks& marks = {});
 
   [[nodiscard]] const TaskOnDevice& task() const { return task_; }
 
  private:
-  void answer_choice(const Example& question, Answer& out);
-  void answer_text(const Example& question, const OnText& on_text, Answer& out);
+  /// One request under way.
+  struct Turn {
+    const Example& question;
+    const OnText& on_text;
+    RequestMarks marks;
+    std::string kept;  ///< Why it may not leave; empty where it may.
+  };
+  /// Looks at the question before anything else does.
+  [[nodiscard]] std::string kept_by(const Example& question, const RequestMarks& marks) const;
+  void answer_choice(const Turn& turn, Answer& out);
+  void answer_text(const Turn& turn, Answer& out);
   /// The server's free answer; false when it failed.
-  [[nodiscard]] bool server_text(const Example& question, const OnText& on_text, Answer& out);
-  [[nodiscard]] bool decide(const Signals& signals, Answer& out);
+  [[nodiscard]] bool server_text(const Turn& turn, Answer& out);
+  [[nodiscard]] bool decide(const Turn& turn, const Signals& signals, Answer& out);
+  void log(const Answer& answer) const;
   /// Runs `ask`; an error of the server goes into `out`, and false comes back.
-  [[nodiscard]] bool try_server(const std::function<void(Remote&)>& ask, Answer& out);
+  [[nodiscard]] bool try_server(const std::function<void(ServerDoor&)>& ask, Answer& out);
 
   Engine& engine_;
   TaskOnDevice task_;
-  Remote* remote_;  ///< Null where nothing may leave or no mode would let it.
   AnswererOptions options_;
+  std::string name_;                ///< The task's.
+  std::optional<ServerDoor> door_;  ///< None where nothing may leave or no mode would let it.
   Router router_;
 };
 

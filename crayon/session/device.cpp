@@ -82,20 +82,24 @@ DeviceChoice TaskOnDevice::judge(const Example& question, const ScoreResult& sco
     out.scores = apply_head(info_->head, question.choices, out.scores, z);
   }
   out.choice = static_cast<int>(std::ranges::max_element(out.scores) - out.scores.begin());
-  out.signals.confidence = confidence(calibration_, choice_signals(out.scores));
+  out.raw = choice_signals(out.scores);
+  out.signals.confidence = confidence(calibration_, out.raw);
   if (scope_ && !z.empty()) out.signals.scope = scope_->p_value(z);
   out.prompt_tokens = scored.prompt_tokens;
   out.cut_tokens = scored.cut_tokens;
   return out;
 }
 
-double TaskOnDevice::text_confidence(std::span<const GeneratedToken> tokens) const {
+ChoiceSignals TaskOnDevice::raw_text_signals(std::span<const GeneratedToken> tokens) {
+  if (tokens.empty()) return {.top = 0, .margin = 0, .entropy = 1};
   std::vector<float> log_probs;
   log_probs.reserve(tokens.size());
   for (const GeneratedToken& token : tokens) log_probs.push_back(token.log_prob);
-  if (log_probs.empty())
-    return confidence(calibration_, ChoiceSignals{.top = 0, .margin = 0, .entropy = 1});
-  return confidence(calibration_, text_signals(log_probs));
+  return text_signals(log_probs);
+}
+
+double TaskOnDevice::text_confidence(std::span<const GeneratedToken> tokens) const {
+  return confidence(calibration_, raw_text_signals(tokens));
 }
 
 std::span<const double> TaskOnDevice::recent_scores() const {

@@ -19,6 +19,7 @@ namespace crayon {
 struct DeviceChoice {
   int choice = 0;
   std::vector<float> scores;  ///< One a choice, head applied.
+  ChoiceSignals raw;          ///< What the confidence was made of.
   Signals signals;            ///< Confidence and scope.
   std::size_t prompt_tokens = 0;
   std::size_t cut_tokens = 0;  ///< Of the passage, cut to fit the context.
@@ -47,6 +48,8 @@ class TaskOnDevice {
   [[nodiscard]] DeviceChoice choose(Engine& engine, const Example& question) const;
   /// What the scores mean for this task; `hidden` may be empty (then no scope, no probe).
   [[nodiscard]] DeviceChoice judge(const Example& question, const ScoreResult& scored) const;
+  /// What the log-probs of a free text's tokens say; of none: the least.
+  [[nodiscard]] static ChoiceSignals raw_text_signals(std::span<const GeneratedToken> tokens);
   /// P(right) of free text from the log-probs of its tokens.
   [[nodiscard]] double text_confidence(std::span<const GeneratedToken> tokens) const;
 

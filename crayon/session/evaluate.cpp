@@ -45,10 +45,12 @@ class Evaluator {
   double run_device(const OpenTask& task, const std::string& step,
                     SideDetail QuestionDetail::*side);
   SideDetail device_answer(const TaskOnDevice& task, const Example& question);
-  SideDetail server_answer(Remote& remote, const Example& question);
+  SideDetail server_answer(ServerDoor& door, const Example& question);
   void run_server(Remote& remote);
   void mix(const OpenTask& task);
   [[nodiscard]] std::vector<std::size_t> sample() const;
+  /// Of the sample, the questions that may leave.
+  [[nodiscard]] std::vector<std::size_t> allowed() const;
 
   const Model& model_;
   Engine& engine_;
@@ -77,7 +79,14 @@ void Evaluator::check_server(const OpenTask& task, Remote& remote) const {
                             "server; leave the server's URL out",
                             task.name));
   }
-  for (const std::size_t row : sample()) {
+  const auto rows = allowed();
+  if (rows.empty()) {
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("eval: the policy keeps all of the {} questions that the server was to "
+                            "be asked here; leave the server's URL out, or change the policy",
+                            sample().size()));
+  }
+  for (const std::size_t row : rows) {
     const Example& question = questions_[row];
     try {
       if (question.kind == ExampleKind::Choices) (void)lettered_question(question);
@@ -143,27 +152,38 @@ std::vector<std::size_t> Evaluator::sample() const {
   return rows;
 }
 
-SideDetail Evaluator::server_answer(Remote& remote, const Example& question) {
+std::vector<std::size_t> Evaluator::allowed() const {
+  std::vector<std::size_t> rows = sample();
+  std::erase_if(rows, [&](std::size_t row) {
+    const Rule rule = look(options_.door, questions_[row]).rule;
+    return rule != Rule::Send && rule != Rule::Redact;
+  });
+  return rows;
+}
+
+SideDetail Evaluator::server_answer(ServerDoor& door, const Example& question) {
   SideDetail side;
   if (question.kind == ExampleKind::Choices) {
-    const ServerAnswer answer = ask_choice(remote, question);
+    const ServerAnswer answer = ask_choice(door, question);
     side.choice = answer.choice;
     side.scores.assign(answer.letters.begin(), answer.letters.end());
     side.right = side.choice == question.answer;
     if (!side.choice) ++result_.unparsed;
   } else {
-    side.right = matches(ask_text(remote, question, free_answer(question)).text, question);
+    side.right = matches(ask_text(door, question, free_answer(question)).text, question);
   }
   return side;
 }
 
 void Evaluator::run_server(Remote& remote) {
-  const auto rows = sample();
+  ServerDoor door(remote, options_.door);
+  const auto rows = allowed();
+  result_.kept_questions = sample().size() - rows.size();
   for (std::size_t i = 0; i < rows.size(); ++i) {
     throw_if_interrupted();
     const Example& question = questions_[rows[i]];
     try {
-      result_.details[rows[i]].server = server_answer(remote, question);
+      result_.details[rows[i]].server = server_answer(door, question);
     } catch (const Error& error) {
       throw about_example(question.id, error);
     }

@@ -11,6 +11,7 @@
 #include "crayon/prompt/example.h"
 #include "crayon/remote/remote.h"
 #include "crayon/router/router.h"
+#include "crayon/session/door.h"
 #include "crayon/session/scoring.h"
 #include "crayon/session/tasks.h"
 #include "crayon/stats/stats.h"
@@ -21,6 +22,7 @@ struct EvaluateOptions {
   RouterOptions router{.mode = RouteMode::ServerShare};
   std::size_t server_limit = 0;  ///< Questions put to the server, drawn by seed; 0: all.
   std::uint64_t seed = 1;
+  DoorOptions door{};  ///< The checks that a question must pass to be put to the server.
 };
 
 /// One side's answer to one question.
@@ -53,6 +55,7 @@ struct Evaluation {
   std::size_t unparsed = 0;         ///< Server's replies that named no choice; the server's errors.
   double questions_per_second = 0;  ///< Of the blended side, model loading left out.
   std::size_t cut_questions = 0;    ///< Whose passage was cut to fit the context.
+  std::size_t kept_questions = 0;   ///< Of the server's sample, left out as a check kept them here.
   std::vector<QuestionDetail> details;
 };
 
@@ -65,7 +68,9 @@ struct Evaluation {
 /// @throws Error InvalidArgument  no question at all; one without a label, too long, or with more
 ///                                choices than a server can be asked (names its id); a remote for a
 ///                                task whose policy keeps it on the device: nothing is sent then
-/// @throws Error Unavailable      the server fails: an evaluation without it would mislead
+/// @throws Error Unavailable      the server fails, or the budget is spent: an evaluation without
+/// it
+///                                would mislead
 /// @throws Interrupted
 [[nodiscard]] Evaluation evaluate(const Model& model, Engine& engine, const OpenTask& task,
                                   std::span<const Example> questions, Remote* remote = nullptr,

@@ -21,15 +21,16 @@ std::size_t answer_end(std::string_view text, const std::vector<std::string>& st
 
 }  // namespace
 
-ServerAnswer ask_choice(Remote& remote, const Example& question) {
+ServerAnswer ask_choice(ServerDoor& door, const Example& question, const RequestMarks& marks) {
   const ChatOptions options{
       .max_tokens = kChoiceTokens, .temperature = 0, .top_log_probs = kTopLogProbs};
-  const RemoteAnswer reply = remote.chat(lettered_question(question), options);
+  const auto [reply, money] = door.chat(lettered_question(question), options, marks);
   ServerAnswer answer{.text = {},
                       .choice = parse_choice(reply.text, question.choices),
                       .letters = {},
                       .prompt_tokens = reply.prompt_tokens,
-                      .completion_tokens = reply.completion_tokens};
+                      .completion_tokens = reply.completion_tokens,
+                      .money = money};
   if (!reply.tokens.empty()) {
     answer.letters = letter_log_probs(reply.tokens.front().top, question.choices.size());
   }
@@ -48,8 +49,8 @@ std::vector<ChatMessage> chat_of(const Example& question) {
   return messages;
 }
 
-ServerAnswer ask_text(Remote& remote, const Example& question, const GenerateOptions& how,
-                      const OnText& on_text) {
+ServerAnswer ask_text(ServerDoor& door, const Example& question, const GenerateOptions& how,
+                      const RequestMarks& marks, const OnText& on_text) {
   // Not every server knows stops, so they are applied here.
   const ChatOptions options{.max_tokens = how.max_tokens, .temperature = 0, .top_log_probs = 0};
   std::string text;
@@ -63,12 +64,13 @@ ServerAnswer ask_text(Remote& remote, const Example& question, const GenerateOpt
              end == text.size();
     };
   }
-  const RemoteAnswer reply = remote.chat(chat_of(question), options, relay);
+  const auto [reply, money] = door.chat(chat_of(question), options, marks, relay);
   return {.text = reply.text.substr(0, answer_end(reply.text, how.stop)),
           .choice = std::nullopt,
           .letters = {},
           .prompt_tokens = reply.prompt_tokens,
-          .completion_tokens = reply.completion_tokens};
+          .completion_tokens = reply.completion_tokens,
+          .money = money};
 }
 
 }  // namespace crayon

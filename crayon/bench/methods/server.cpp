@@ -9,7 +9,8 @@ namespace {
 Prepared prepare(const MethodInput& input) {
   Remote* remote = input.tools.remote;
   return {.direct = [remote](const BenchRow& row, std::span<const float>) {
-    const ServerAnswer answer = ask_choice(*remote, row.example);
+    ServerDoor door(*remote);  // public data: no policy
+    const ServerAnswer answer = ask_choice(door, row.example);
     std::vector<float> scores(answer.letters.begin(), answer.letters.end());
     if (scores.size() != row.example.choices.size()) {
       scores.assign(row.example.choices.size(), -1.0f);

@@ -15,6 +15,9 @@
 namespace crayon {
 namespace {
 
+constexpr const char* kServers = "server";
+constexpr const char* kServerKeys[] = {"url", "model", "key-file", "ca-file", "price"};
+
 /// The flags of a subcommand by their long names, without dashes.
 std::vector<std::string> flag_names(const CLI::App& cmd) {
   std::vector<std::string> names;
@@ -78,21 +81,57 @@ class TomlSettings : public CLI::Config {
     });
     for (const auto& [key, node] : table) {
       const std::string name(key.str());
-      if (!node.is_table() && std::ranges::find(flags, name) == flags.end()) {
+      if (name == kServers) {
+        check_servers(table);
+      } else if (!node.is_table() && std::ranges::find(flags, name) == flags.end()) {
         unknown(node, name, flags);
       }
     }
     check_tables(app_, table);
   }
 
+  /// Tables [[server]], each with a url and other keys of a server only; no list beside them.
+  void check_servers(const toml::table& top) const {
+    const toml::node& node = *top.get(kServers);
+    const toml::array* servers = node.as_array();
+    if (servers == nullptr || !servers->is_homogeneous(toml::node_type::table)) {
+      throw Error(ErrorCode::InvalidArgument,
+                  fmt::format("{}:{}: 'server' is of another kind; expected tables [[server]], "
+                              "each with a url",
+                              file(), node.source().begin.line));
+    }
+    for (const toml::node& server : *servers) {
+      for (const auto& [key, value] : *server.as_table()) {
+        const std::vector<std::string> known(std::begin(kServerKeys), std::end(kServerKeys));
+        const std::string name(key.str());
+        if (std::ranges::find(known, name) == known.end()) unknown(value, name, known);
+      }
+      if (!server.as_table()->contains("url")) {
+        throw Error(ErrorCode::InvalidArgument,
+                    fmt::format("{}:{}: a [[server]] without a url; expected url = 'https://HOST'",
+                                file(), server.source().begin.line));
+      }
+    }
+    for (const char* key : kServerKeys) {
+      const toml::node* both = top.get("server-" + std::string(key));
+      if (both == nullptr) continue;
+      throw Error(ErrorCode::InvalidArgument,
+                  fmt::format("{}:{}: 'server-{}' beside [[server]]; write it into those tables",
+                              file(), both->source().begin.line, key));
+    }
+  }
+
   void check_tables(CLI::App& app, const toml::table& table) const {
     for (const auto& [key, node] : table) {
-      if (!node.is_table()) continue;
       const std::string name(key.str());
+      if (!node.is_table() || (name == kServers && &app == &app_)) continue;
       const auto matches =
           app.get_subcommands([&](CLI::App* sub) { return sub->get_name() == name; });
       CLI::App* cmd = matches.empty() ? nullptr : matches.front();
-      if (cmd == nullptr) unknown(node, name, names_of(app));
+      if (cmd == nullptr) {
+        check_group(app, node, name);
+        continue;
+      }
       const auto flags = flag_names(*cmd);
       for (const auto& [inner, value] : *node.as_table()) {
         const std::string flag(inner.str());
@@ -102,6 +141,34 @@ class TomlSettings : public CLI::Config {
       }
       check_tables(*cmd, *node.as_table());
     }
+  }
+
+  /// A table that stands for the flags whose first word is its name.
+  void check_group(CLI::App& app, const toml::node& node, const std::string& name) const {
+    std::vector<std::string> known;
+    const auto collect_known = [&](CLI::App& cmd) {
+      for (const std::string& flag : flag_names(cmd)) {
+        if (flag.starts_with(name + "-")) known.push_back(flag.substr(name.size() + 1));
+      }
+    };
+    collect_known(app);
+    visit(app, collect_known);
+    if (known.empty()) unknown(node, name, names_of(app));
+    for (const auto& [inner, value] : *node.as_table()) {
+      const std::string key(inner.str());
+      if (std::ranges::find(known, key) == known.end()) unknown(value, key, known);
+    }
+  }
+
+  /// A flag's value in a table: under its name, or without its first word in the table of that.
+  static const toml::node* value_of(const toml::table* table, const std::string& flag) {
+    if (table == nullptr) return nullptr;
+    if (const toml::node* node = table->get(flag)) return node;
+    const auto dash = flag.find('-');
+    if (dash == std::string::npos) return nullptr;
+    const toml::node* group = table->get(flag.substr(0, dash));
+    return group != nullptr && group->is_table() ? group->as_table()->get(flag.substr(dash + 1))
+                                                 : nullptr;
   }
 
   static std::vector<std::string> names_of(CLI::App& app) {
@@ -125,13 +192,39 @@ class TomlSettings : public CLI::Config {
       }
       for (CLI::Option* option : cmd->get_options()) {
         for (const std::string& name : option->get_lnames()) {
-          const toml::node* node = own != nullptr ? own->get(name) : nullptr;
-          if (node == nullptr) node = top.get(name);
+          const toml::node* node = value_of(own, name);
+          if (node == nullptr) node = value_of(&top, name);
           if (node == nullptr || in_environment(*option) || overruled(*option)) continue;
           found.push_back(item(here, name, *node));
         }
       }
+      collect_servers(*cmd, top, own, here, found);
       collect(*cmd, top, here, found);
+    }
+  }
+
+  /// The tables [[server]] as the lists of flags that they stand for.
+  void collect_servers(const CLI::App& cmd, const toml::table& top, const toml::table* own,
+                       const std::vector<std::string>& path,
+                       std::vector<CLI::ConfigItem>& found) const {
+    const toml::node* node = top.get(kServers);
+    const CLI::Option* url = cmd.get_option_no_throw("--server-url");
+    if (node == nullptr || url == nullptr) return;
+    for (const char* key : kServerKeys) {  // other servers, and keys for them, may be named there
+      const std::string flag = "server-" + std::string(key);
+      const CLI::Option* option = cmd.get_option_no_throw("--" + flag);
+      if (option->count() > 0 || in_environment(*option)) return;
+      if (own != nullptr && own != &top && own->contains(flag)) return;
+    }
+    for (const char* key : kServerKeys) {
+      CLI::ConfigItem item;
+      item.parents = path;
+      item.name = "server-" + std::string(key);
+      for (const toml::node& server : *node->as_array()) {
+        const toml::node* value = server.as_table()->get(key);
+        item.inputs.push_back(value == nullptr ? "-" : text(key, *value));
+      }
+      found.push_back(std::move(item));
     }
   }
 

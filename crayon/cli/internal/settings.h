@@ -1,6 +1,10 @@
 // Defaults from crayon.toml. A key at the top of the file is a default for each subcommand that has
-// the flag; a table [ask] or [pool.verify] is for that subcommand alone and wins. Flags beat the
-// environment (CRAYON_<FLAG>), the environment beats the file.
+// the flag; a table [ask] or [pool.verify] is for that subcommand alone and wins. A table named
+// after the first word of flags stands for them: daily-calls in [budget] is --budget-daily-calls.
+// Flags beat the environment (CRAYON_<FLAG>), the environment beats the file. Tables [[server]]
+// (url, model, key-file, ca-file, price) are the servers in order, as --server-url and its kin name
+// them; all of them are left out where a URL is given by flag or environment, so that no key
+// reaches another's server.
 #pragma once
 
 #include <CLI/App.hpp>

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -11,14 +10,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <future>
-#include <memory>
 #include <system_error>
-#include <thread>
-#include <vector>
 
-#include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
 
 namespace crayon {
@@ -27,36 +20,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kTick{50};  // how long an interrupt may go unseen
 
-struct Address {
-  int family = 0;
-  sockaddr_storage storage{};
-  socklen_t bytes = 0;
-};
-
-struct Found {
-  int error = 0;  // of getaddrinfo
-  std::vector<Address> addresses;
-};
-
-Found look_up(const std::string& host, int port, int flags = 0) {
-  addrinfo hints{};
-  hints.ai_flags = flags;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* list = nullptr;
-  Found found;
-  found.error = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list);
-  if (found.error != 0) return found;
-  for (const addrinfo* a = list; a != nullptr; a = a->ai_next) {
-    Address address{a->ai_family, {}, a->ai_addrlen};
-    std::memcpy(&address.storage, a->ai_addr, a->ai_addrlen);
-    found.addresses.push_back(address);
-  }
-  freeaddrinfo(list);
-  return found;
-}
-
-[[noreturn]] void fail(const Endpoint& endpoint, const std::string& what) {
-  throw Error(ErrorCode::Unavailable, endpoint.origin + ": " + what);
+[[noreturn]] void fail(const Connecting& how, const std::string& what) {
+  throw HttpError(how.origin + ": " + what, HttpStage::Unsent);
 }
 
 std::string too_slow(std::chrono::milliseconds timeout) {
@@ -64,34 +29,13 @@ std::string too_slow(std::chrono::milliseconds timeout) {
                      timeout.count());
 }
 
-// getaddrinfo cannot be stopped, so a thread of its own makes the call and is left behind when it
-// takes too long; it shares nothing but the promise.
-std::vector<Address> look_up_within(const Endpoint& endpoint, Clock::time_point deadline,
-                                    std::chrono::milliseconds timeout) {
-  auto numeric = look_up(endpoint.host, endpoint.port, AI_NUMERICHOST);  // asks nobody
-  if (numeric.error == 0) return std::move(numeric.addresses);
-  auto promise = std::make_shared<std::promise<Found>>();
-  auto future = promise->get_future();
-  std::thread([promise, host = endpoint.host, port = endpoint.port] {
-    promise->set_value(look_up(host, port));
-  }).detach();
-  while (future.wait_for(kTick) != std::future_status::ready) {
-    throw_if_interrupted();
-    if (Clock::now() >= deadline)
-      fail(endpoint, "the name look-up took too long: " + too_slow(timeout));
-  }
-  auto found = future.get();
-  if (found.error != 0) {
-    fail(endpoint, fmt::format("the name '{}' was not found ({}); check the URL", endpoint.host,
-                               gai_strerror(found.error)));
-  }
-  return std::move(found.addresses);
-}
+bool cancelled(const Connecting& how) { return how.cancelled && how.cancelled(); }
 
-// 0 when connected, else an errno; ETIMEDOUT at the deadline.
-int wait_connected(int fd, Clock::time_point deadline) {
+// 0 when connected, else an errno; ETIMEDOUT at the deadline, ECANCELED when cancelled.
+int wait_connected(int fd, Clock::time_point deadline, const Connecting& how) {
   for (;;) {
     throw_if_interrupted();
+    if (cancelled(how)) return ECANCELED;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
     const auto wait = std::clamp(left, std::chrono::milliseconds(0), kTick);
     pollfd waited{fd, POLLOUT, 0};
@@ -106,14 +50,31 @@ int wait_connected(int fd, Clock::time_point deadline) {
   }
 }
 
-int try_connect(int fd, const Address& address, Clock::time_point deadline) {
+int try_connect(int fd, const Address& address, Clock::time_point deadline, const Connecting& how) {
   const int flags = fcntl(fd, F_GETFL);
   fcntl(fd, F_SETFL, flags | O_NONBLOCK);
   const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
   int error = connect(fd, target, address.bytes) == 0 ? 0 : errno;
-  if (error == EINPROGRESS || error == EINTR) error = wait_connected(fd, deadline);
+  if (error == EINPROGRESS || error == EINTR) error = wait_connected(fd, deadline, how);
   fcntl(fd, F_SETFL, flags);
   return error;
+}
+
+// Null when cancelled.
+std::shared_ptr<const Found> find(const Connecting& how, Clock::time_point deadline) {
+  bool given_up = false;
+  const auto found = how.names.find(deadline, [&] {
+    given_up = interrupted() || cancelled(how);
+    return given_up;
+  });
+  throw_if_interrupted();
+  if (given_up) return nullptr;
+  if (!found) fail(how, "the name look-up took too long: " + too_slow(how.timeout));
+  if (!found->error.empty()) {
+    fail(how,
+         fmt::format("the name '{}' was not found ({}); check the URL", how.host, found->error));
+  }
+  return found;
 }
 
 }  // namespace
@@ -122,23 +83,29 @@ FileDescriptor::~FileDescriptor() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-FileDescriptor connect_to(const Endpoint& endpoint, std::chrono::milliseconds timeout) {
-  const auto deadline = Clock::now() + timeout;
+FileDescriptor connect_to(const Connecting& how) {
+  const auto deadline = Clock::now() + how.timeout;
+  const auto found = find(how, deadline);
+  if (!found) return FileDescriptor();
+  if (how.before_connect) how.before_connect();
   int error = EADDRNOTAVAIL;
-  for (const auto& address : look_up_within(endpoint, deadline, timeout)) {
+  auto untried = static_cast<std::int64_t>(found->addresses.size());
+  for (const auto& address : found->addresses) {
     FileDescriptor fd(::socket(address.family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    error = fd.get() < 0 ? errno : try_connect(fd.get(), address, deadline);
+    const auto now = Clock::now();  // an address that swallows everything leaves time for the next
+    const auto until = now + std::max(deadline - now, Clock::duration::zero()) / untried--;
+    error = fd.get() < 0 ? errno : try_connect(fd.get(), address, until, how);
     if (error == 0) {
       const int yes = 1;  // a request is written in two parts: do not wait for the first one's ACK
       setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
       return fd;
     }
-    if (error == ETIMEDOUT && Clock::now() >= deadline) break;
+    if (error == ECANCELED) return FileDescriptor();
   }
-  if (error == ECONNREFUSED) fail(endpoint, "refused the connection; is the server running?");
-  if (error == ETIMEDOUT) fail(endpoint, too_slow(timeout));
-  fail(endpoint, fmt::format("no connection ({}); check the URL and the network",
-                             std::generic_category().message(error)));
+  if (error == ECONNREFUSED) fail(how, "refused the connection; is the server running?");
+  if (error == ETIMEDOUT) fail(how, too_slow(how.timeout));
+  fail(how, fmt::format("no connection ({}); check the URL and the network",
+                        std::generic_category().message(error)));
 }
 
 }  // namespace crayon

@@ -1,9 +1,13 @@
-// A TCP connection that is made within a deadline and can be interrupted, name look-up included.
+// A TCP connection that is made within a deadline and can be ended by Ctrl-C and by its caller,
+// name look-up included.
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <utility>
+
+#include "crayon/http/internal/look_up.h"
 
 namespace crayon {
 
@@ -25,16 +29,20 @@ class FileDescriptor {
   int fd_;
 };
 
-struct Endpoint {
-  std::string host;  ///< A name or an address, IPv6 without brackets.
-  int port = 0;
-  std::string origin;  ///< What messages call it.
+/// How a connection is to be made.
+struct Connecting {
+  HostNames& names;
+  std::string host;                             ///< For messages.
+  std::string origin;                           ///< What messages call the server.
+  std::chrono::milliseconds timeout;            ///< For look-up and connection together.
+  const std::function<void()>& before_connect;  ///< See HttpHooks; may be empty.
+  const std::function<bool()>& cancelled;       ///< Throws nothing; may be empty.
 };
 
-/// Looks the name up and tries its addresses in order; the socket is in blocking mode.
-/// @throws Error Unavailable  unknown name, refused, no answer within `timeout`
-/// @throws Interrupted        Ctrl-C
-[[nodiscard]] FileDescriptor connect_to(const Endpoint& endpoint,
-                                        std::chrono::milliseconds timeout);
+/// Looks the name up and tries its addresses in order, each for its part of the time that is left;
+/// the socket is in blocking mode, and none (-1) when the caller cancelled.
+/// @throws HttpError    unknown name, refused, no answer within the time
+/// @throws Interrupted  Ctrl-C
+[[nodiscard]] FileDescriptor connect_to(const Connecting& how);
 
 }  // namespace crayon

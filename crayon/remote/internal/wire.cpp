@@ -120,9 +120,11 @@ const Json& only_choice(const Json& answer, const std::string& origin) {
 
 void add_usage(const Json& json, RemoteAnswer& answer) {
   const auto& usage = json_field(json, "usage");
-  if (!usage.is_object()) return;
-  answer.prompt_tokens = count(usage, "prompt_tokens");
-  answer.completion_tokens = count(usage, "completion_tokens");
+  const int prompt = count(usage, "prompt_tokens");
+  const int completion = count(usage, "completion_tokens");
+  if (prompt > 0) answer.prompt_tokens = prompt;
+  if (completion > 0) answer.completion_tokens = completion;
+  answer.usage_reported = answer.usage_reported || prompt > 0;
 }
 
 // The text of a choice, whole ("message") or a piece ("delta"), or of a plain completion ("text").
@@ -211,7 +213,7 @@ std::string request_body(const Ask& ask) {
                {"max_tokens", ask.options.max_tokens},
                {"temperature", ask.options.temperature},
                {"stream", ask.stream}};
-  if (ask.stream) body["stream_options"] = {{"include_usage", true}};
+  if (ask.stream && ask.usage) body["stream_options"] = {{"include_usage", true}};
   const int top = ask.options.top_log_probs;
   if (ask.messages == nullptr) {
     body["prompt"] = ask.prompt;
@@ -288,6 +290,7 @@ std::string StreamReader::take(std::string_view data) {
   }
   auto piece = choice_text(choice, origin_);
   answer_.text += piece;
+  if (!piece.empty() && !answer_.usage_reported) ++answer_.completion_tokens;
   return piece;
 }
 

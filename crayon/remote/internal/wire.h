@@ -16,6 +16,7 @@ struct Ask {
   std::string prompt;
   ChatOptions options;
   bool stream = false;
+  bool usage = true;  ///< Ask a stream for its usage.
 };
 [[nodiscard]] std::string request_body(const Ask& ask);
 /// The user's texts in it; borrowed from `ask`.
@@ -45,6 +46,9 @@ class StreamReader {
   /// @throws Error Unavailable  an error event; CorruptFile  not the API's
   std::string take(std::string_view data);
   [[nodiscard]] bool done() const { return done_; }  ///< [DONE] came.
+  /// A finish_reason came; the usage may still follow.
+  [[nodiscard]] bool finished() const { return !answer_.finish_reason.empty(); }
+  /// So far. Its completion tokens are the pieces that came, until the server says the number.
   [[nodiscard]] RemoteAnswer& answer() { return answer_; }
 
  private:

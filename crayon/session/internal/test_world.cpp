@@ -145,8 +145,7 @@ FakeServer::FakeServer(Mode mode)
 }
 
 Remote FakeServer::remote(std::chrono::milliseconds patience) const {
-  return Remote(
-      {.url = http_.url(), .model = "big", .key = "mine", .timeouts = {.total = patience}});
+  return Remote({.url = http_.url(), .model = "big", .key = "mine"}, {.total = patience});
 }
 
 ServerResponse FakeServer::answer(const ServerRequest& request) {

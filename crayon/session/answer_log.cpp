@@ -1,0 +1,75 @@
+// What of an answer goes into the decision log: numbers and phrases of ours, no text.
+#include <algorithm>
+#include <array>
+
+#include "crayon/base/log.h"
+#include "crayon/session/answer.h"
+
+namespace crayon {
+namespace {
+
+/// Reasons begin so. Behind a colon may stand what a server said, which may quote the question: it
+/// is left out, and a reason that is not known here is "other".
+constexpr std::array<std::string_view, 18> kReasons = {"confident",
+                                                       "unsure",
+                                                       "out of scope",
+                                                       "local only",
+                                                       "no server",
+                                                       "never",
+                                                       "always",
+                                                       "no usable signals",
+                                                       "server failed",
+                                                       "server unavailable",
+                                                       "private",
+                                                       "background prompt",
+                                                       "check failed",
+                                                       "budget check failed",
+                                                       "budget spent",
+                                                       "model not allowed",
+                                                       "too long to check",
+                                                       "text is not UTF-8"};
+
+std::string logged_reason(const Answer& answer) {
+  if (answer.unparsed) return "no choice named";
+  const std::string_view reason = answer.reason;
+  const std::string_view start = reason.substr(0, reason.find(':'));
+  if (std::ranges::find(kReasons, start) == kReasons.end()) return "other";
+  return std::string(start == "private" ? reason : start);  // "private: e-mail": ours to the end
+}
+
+}  // namespace
+
+DecisionRecord decision_record(const Answer& answer, const std::string& name, const Price& price) {
+  const auto prompt = static_cast<std::int64_t>(answer.prompt_tokens);
+  const auto completion = static_cast<std::int64_t>(answer.completion_tokens);
+  const bool server = answer.side == Side::Server;
+  return {.id = answer.id,
+          .task = name,
+          .server = server,
+          .reason = logged_reason(answer),
+          .choices = !answer.scores.empty(),
+          .top = answer.raw.top,
+          .margin = answer.raw.margin,
+          .entropy = answer.raw.entropy,
+          .confidence = answer.confidence,
+          .scope = answer.scope,
+          .score = answer.score,
+          .threshold = answer.threshold,
+          .prompt_tokens = prompt,
+          .completion_tokens = completion,
+          .seconds = answer.seconds,
+          .money = answer.money,
+          // A choice costs the server's letter, which the device never writes.
+          .saved = server ? 0 : money_for(price, prompt, std::max<std::int64_t>(completion, 1))};
+}
+
+void Answerer::log(const Answer& answer) const {
+  if (!options_.on_decision) return;
+  try {
+    options_.on_decision(decision_record(answer, name_, options_.door.price));
+  } catch (const Error& error) {
+    log_warning(std::string("the decision log: ") + error.what());
+  }
+}
+
+}  // namespace crayon

@@ -1,0 +1,222 @@
+#include "crayon/session/door.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "crayon/testing/odd_checks.h"
+#include "crayon/testing/recording_server.h"
+
+namespace crayon {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using testing::Property;
+using testing::StrEq;
+using testing::Throws;
+
+const std::vector<ChatMessage> kHello = {{"system", "be brief"}, {"user", "hello there"}};
+const std::vector<ChatMessage> kMail = {{"user", "write to jane@doe.example"}};
+
+auto kept(const std::string& reason) { return Throws<Kept>(Property(&Kept::what, StrEq(reason))); }
+
+class Door : public testing::Test {
+ protected:
+  std::function<void()> asking(const DoorOptions& options,
+                               const std::vector<ChatMessage>& messages = kHello,
+                               const RequestMarks& marks = {}) {
+    return [=, this] { (void)ServerDoor(remote_, options).chat(messages, {}, marks); };
+  }
+
+  RecordingServer server_{"Dear [EMAIL_1]"};
+  Remote remote_{{.url = server_.url(), .model = "big", .price = {.prompt = 2, .completion = 10}}};
+};
+
+TEST_F(Door, WithoutRulesItHandsOnAndBack) {
+  const auto reply = ServerDoor(remote_).chat(kHello, {});
+  EXPECT_EQ(reply.answer.text, "Dear [EMAIL_1]");
+  EXPECT_EQ(reply.money, 5 * 2000 + 10000);
+  ASSERT_EQ(server_.heard().size(), 1u);
+  EXPECT_THAT(server_.heard()[0], HasSubstr("hello there"));
+}
+
+TEST_F(Door, WhatIsHiddenIsNotHeardAndComesBack) {
+  PolicyOptions policy;
+  policy.kinds.fill(Rule::Redact);
+  const auto check = make_text_check(policy);
+  const DoorOptions options{.check = check.get()};
+  const auto reply = ServerDoor(remote_, options).chat(kMail, {});
+  EXPECT_EQ(reply.answer.text, "Dear jane@doe.example");
+  EXPECT_THAT(server_.heard()[0], AllOf(HasSubstr("write to [EMAIL_1]"), Not(HasSubstr("jane"))));
+  std::string said;
+  const OnText listen = [&](std::string_view piece) {
+    said += piece;
+    return true;
+  };
+  (void)ServerDoor(remote_, options).chat(kMail, {}, {}, listen);
+  EXPECT_EQ(said, "Dear jane@doe.example");
+}
+
+TEST_F(Door, ARequestMarkedLocalOrMatchedOrForAnotherModelStays) {
+  const auto check = make_text_check({});
+  EXPECT_THAT(asking({}, kHello, {.local_only = true}), kept("local only"));
+  EXPECT_THAT(asking({.check = check.get()}, kMail), kept("private: e-mail"));
+  EXPECT_THAT(asking({.models = {"small", "other"}}), kept("model not allowed"));
+  EXPECT_TRUE(server_.heard().empty());
+  EXPECT_NO_THROW(asking({.models = {"small", "big"}})());
+}
+
+TEST_F(Door, ACheckThatErrsTellsThatTheRequestStays) {
+  const std::vector<ScriptedCheck::Say> odd = {
+      [](int, auto) -> Verdict { throw Error(ErrorCode::Unavailable, "no"); },
+      [](int, auto) -> Verdict { throw 7; },
+      [](int, auto) {
+        overrun();
+        return may_leave();
+      },
+      [](int, auto) { return Verdict{.rule = static_cast<Rule>(42), .reason = {}}; },
+      [](int, auto) { return Verdict{.rule = static_cast<Rule>(-1), .reason = {}}; },
+      [](int, auto) { return Verdict{.rule = Rule::Redact, .reason = {}}; },
+      [](int, auto) {
+        return Verdict{.rule = Rule::Redact, .reason = {}, .hidden = {{9, 0, 1, "EMAIL"}}};
+      },
+      [](int, auto) {
+        return Verdict{.rule = Rule::Redact, .reason = {}, .hidden = {{0, 0, 1000, "EMAIL"}}};
+      },
+      [](int, auto) {
+        return Verdict{.rule = Rule::Send, .reason = {}, .hidden = {{0, 0, 1, "EMAIL"}}};
+      },
+      // Hides once, and then finds more: what is hidden is looked at again.
+      [](int call, auto) {
+        if (call > 1) return Verdict{.rule = Rule::Local, .reason = "check failed"};
+        return Verdict{.rule = Rule::Redact, .reason = {}, .hidden = {{0, 0, 2, "EMAIL"}}};
+      },
+  };
+  for (std::size_t i = 0; i < odd.size(); ++i) {
+    const ScriptedCheck check(odd[i]);
+    EXPECT_THAT(asking({.check = &check, .patience = kShortPatience}), kept("check failed")) << i;
+  }
+  EXPECT_TRUE(server_.heard().empty());
+}
+
+TEST_F(Door, ABudgetThatErrsTellsThatTheRequestStays) {
+  const std::vector<std::function<Reservation(const Amount&)>> odd = {
+      [](auto&) -> Reservation { throw Error(ErrorCode::Unavailable, "locked"); },
+      [](auto&) -> Reservation { throw "text"; },
+      [](auto&) {
+        overrun();
+        return Reservation{true, 1, {}};
+      },
+      [](auto&) {
+        return Reservation{true, 0, {}};
+      },
+      [](auto&) {
+        return Reservation{true, -3, {}};
+      },
+  };
+  for (std::size_t i = 0; i < odd.size(); ++i) {
+    ScriptedBudget budget(odd[i]);
+    EXPECT_THAT(asking({.budget = &budget, .patience = kShortPatience}),
+                kept("budget check failed"))
+        << i;
+  }
+  ScriptedBudget spent([](auto&) { return Reservation{false, 0, "daily calls (2 of 2)"}; });
+  EXPECT_THAT(asking({.budget = &spent}), kept("budget spent: daily calls (2 of 2)"));
+  EXPECT_TRUE(server_.heard().empty());
+}
+
+TEST_F(Door, SetsAsideTheMostAndSettlesWhatTheServerCounted) {
+  ScriptedBudget budget([](auto&) { return Reservation{true, 1, {}}; });
+  const DoorOptions options{.budget = &budget};
+  const auto reply = ServerDoor(remote_, options).chat(kHello, {.max_tokens = 100});
+  const std::int64_t prompt = 8 / 3 + 8 + 11 / 3 + 8;
+  EXPECT_EQ(budget.aside.calls, 1);
+  EXPECT_EQ(budget.aside.tokens, prompt + 100);
+  EXPECT_EQ(budget.aside.money, prompt * 2000 + 100 * 10000);
+  EXPECT_EQ(budget.settled, 1);
+  EXPECT_EQ(budget.spent.tokens, 6);
+  EXPECT_EQ(reply.money, 5 * 2000 + 10000);
+  EXPECT_EQ(budget.spent.money, reply.money);
+}
+
+TEST_F(Door, WhatARequestCostThatKeptItsReservationIsGivenBackWhenACheckWasTooSlow) {
+  ScriptedBudget slow([](auto&) {
+    overrun();
+    return Reservation{true, 5, {}};
+  });
+  EXPECT_THROW(asking({.budget = &slow, .patience = kShortPatience})(), Kept);
+  EXPECT_EQ(slow.settled, 1);
+  EXPECT_EQ(slow.spent.calls, 0);
+}
+
+TEST_F(Door, AServerThatIsNotNamedAModelIsAskedForItsFirstOneWhereThatIsAllowed) {
+  Remote unnamed({.url = server_.url()});
+  const DoorOptions other{.models = {"small"}};
+  EXPECT_THAT([&] { (void)ServerDoor(unnamed, other).chat(kHello, {}); },
+              kept("model not allowed"));
+  ASSERT_EQ(server_.heard().size(), 1u);
+  EXPECT_THAT(server_.heard()[0], HasSubstr("GET /v1/models")) << "no text";
+  const DoorOptions same{.models = {"big"}};
+  EXPECT_NO_THROW((void)ServerDoor(unnamed, same).chat(kHello, {}));
+}
+
+TEST_F(Door, AServerThatCannotBeReachedCostsNothingAndTheNextOneIsPaid) {
+  ScriptedBudget budget([](auto&) { return Reservation{true, 1, {}}; });
+  const RemoteServer down{.url = "http://127.0.0.1:9", .model = "big", .price = {1e6, 1e6}};
+  Remote both(RemoteOptions{.servers = {down, {.url = server_.url(), .model = "big"}}});
+  const auto reply = ServerDoor(both, {.budget = &budget}).chat(kHello, {});
+  EXPECT_EQ(reply.answer.text, "Dear [EMAIL_1]");
+  EXPECT_EQ(reply.money, 0);
+  EXPECT_EQ(budget.settled, 2);
+  EXPECT_EQ(budget.spent.calls, 1);
+  EXPECT_EQ(budget.spent.tokens, 6);
+  RemoteOptions once{.servers = {down}};
+  once.retry.retries = 0;
+  Remote alone(once);
+  EXPECT_THROW((void)ServerDoor(alone, {.budget = &budget}).chat(kHello, {}), Error);
+  EXPECT_EQ(budget.settled, 3);
+  EXPECT_EQ(budget.spent.calls, 0) << "nothing was sent";
+}
+
+TEST_F(Door, LooksOnceMoreWhenTheSocketIsAboutToOpen) {
+  const ScriptedCheck check([](int call, auto) {
+    return call == 1 ? may_leave() : Verdict{.rule = Rule::Local, .reason = "private: late"};
+  });
+  EXPECT_THAT(asking({.check = &check}), kept("private: late"));
+  EXPECT_TRUE(server_.heard().empty());
+}
+
+TEST_F(Door, PricesAreForAMillionTokensAndRoundedUp) {
+  EXPECT_EQ(money_for({.prompt = 1, .completion = 0}, 1'000'000, 5), kMoneyUnit);
+  EXPECT_EQ(money_for({.prompt = 0.0001, .completion = 0}, 1, 0), 1);
+  EXPECT_EQ(money_for({}, 100, 100), 0);
+}
+
+TEST_F(Door, LooksAtEveryTextOfAQuestion) {
+  const auto check = make_text_check({});
+  const DoorOptions options{.check = check.get()};
+  const auto rule = [&](const Example& question) { return look(options, question).rule; };
+  Example choices;
+  choices.question = "which?";
+  choices.choices = {"yes", "no"};
+  EXPECT_EQ(rule(choices), Rule::Send);
+  for (std::string* text : {&choices.question, &choices.context, &choices.choices[1]}) {
+    const std::string before = *text;
+    *text += " jane@doe.example";
+    EXPECT_EQ(rule(choices), Rule::Local);
+    *text = before;
+  }
+  Example completion;
+  completion.kind = ExampleKind::Completion;
+  completion.prompt = "jane@doe.example is";
+  EXPECT_EQ(rule(completion), Rule::Local);
+  Example chat;
+  chat.kind = ExampleKind::Messages;
+  chat.messages = {{"system", "you serve jane@doe.example"}, {"user", "hi"}};
+  EXPECT_EQ(rule(chat), Rule::Local);
+}
+
+}  // namespace
+}  // namespace crayon

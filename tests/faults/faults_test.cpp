@@ -1,0 +1,193 @@
+// Each fault once for a question with choices and once for a streamed answer: the user gets the
+// device's answer, the reason says what the server did, and the key is in no message.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "tests/faults/world.h"
+
+namespace crayon {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class Faults : public ::testing::TestWithParam<Fault> {
+ protected:
+  /// Nothing of the servers is waited for longer than the call's own deadline; the rest is slack
+  /// for a busy machine.
+  static void expect_in_time(const Answer& answer, const HttpTimeouts& timeouts) {
+    EXPECT_LT(answer.seconds, std::chrono::duration<double>(timeouts.total + 10s).count());
+  }
+  static void expect_device(const Answer& answer, const std::string& reason) {
+    EXPECT_EQ(answer.side, Side::Device);
+    EXPECT_THAT(answer.reason, AllOf(HasSubstr("server "), HasSubstr(reason)));
+    EXPECT_THAT(answer.reason, AllOf(HasSubstr("127.0.0.1"), Not(HasSubstr("secret")),
+                                     Not(HasSubstr("one two")), Not(HasSubstr("is it"))));
+  }
+
+  FaultWorld world_;
+};
+
+TEST_P(Faults, CostNoAnswerToAQuestionWithChoices) {
+  const Fault& fault = GetParam();
+  FaultyServer server(world_.authority(), [&](int) { return &fault; });
+  RemoteOptions options;
+  options.servers = {world_.server(server.url(fault.tls))};
+  options.timeouts = patience(fault.slow);
+  options.retry = quick_retries();
+  Remote remote(options);
+
+  const Answer answer = world_.answerer(remote).answer(FaultWorld::choice_question());
+
+  expect_in_time(answer, options.timeouts);
+  if (fault.reason == nullptr) {
+    EXPECT_EQ(answer.side, Side::Server) << answer.reason;
+    EXPECT_EQ(answer.text, "no");
+  } else {
+    expect_device(answer, fault.reason);
+    EXPECT_EQ(answer.text, "yes");
+  }
+}
+
+TEST_P(Faults, CostNoStreamedAnswerAndNothingIsSaidTwice) {
+  const Fault& fault = GetParam();
+  FaultyServer server(world_.authority(), [&](int) { return &fault; });
+  RemoteOptions options;
+  options.servers = {world_.server(server.url(fault.tls))};
+  options.timeouts = patience(fault.slow);
+  options.retry = quick_retries();
+  Remote remote(options);
+  std::string said;
+
+  const Answer answer = world_.answerer(remote).answer(FaultWorld::free_question(),
+                                                       [&](std::string_view piece) {
+                                                         said += piece;
+                                                         return true;
+                                                       });
+
+  expect_in_time(answer, options.timeouts);
+  EXPECT_EQ(said, answer.text);
+  if (fault.reason == nullptr) {
+    EXPECT_EQ(answer.side, Side::Server) << answer.reason;
+    EXPECT_EQ(answer.text, "B");
+  } else {
+    expect_device(answer, "");  // some faults look otherwise in a stream
+    EXPECT_THAT(answer.text, HasSubstr(FaultWorld::free_answer()));
+  }
+}
+
+std::string test_name(const ::testing::TestParamInfo<Fault>& info) {
+  std::string name = info.param.name;
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, Faults, ::testing::ValuesIn(all_faults()), test_name);
+
+TEST(FaultTable, HasAtLeast25FaultsOfDifferentNames) {
+  std::set<std::string> names;
+  for (const Fault& fault : all_faults()) names.insert(fault.name);
+  EXPECT_EQ(names.size(), all_faults().size());
+  EXPECT_GE(names.size(), 25u);
+}
+
+// Faults that no server can be asked for: nobody listens, and the name that nobody knows.
+class Unreachable : public ::testing::Test {
+ protected:
+  Answer ask(RemoteOptions options) {
+    options.retry = quick_retries();
+    Remote remote(options);
+    return world_.answerer(remote).answer(FaultWorld::choice_question());
+  }
+  void expect_device(const Answer& answer, const std::string& reason) {
+    EXPECT_EQ(answer.side, Side::Device);
+    EXPECT_EQ(answer.text, "yes");
+    EXPECT_THAT(answer.reason, HasSubstr(reason));
+  }
+  std::string closed_port() {
+    return FaultyServer(world_.authority(), [](int) { return nullptr; }).url();
+  }
+
+  FaultWorld world_;
+};
+
+TEST_F(Unreachable, AConnectionThatIsRefused) {
+  RemoteOptions options;
+  options.servers = {world_.server(closed_port())};
+  expect_device(ask(options), "refused the connection");
+}
+
+TEST_F(Unreachable, ANameThatIsNotKnown) {
+  RemoteOptions options;
+  options.servers = {world_.server("https://llm.example")};
+  options.look_up = [](const std::string&) { return std::vector<std::string>(); };
+  expect_device(ask(options), "the name 'llm.example' was not found");
+}
+
+TEST_F(Unreachable, ALookUpThatFailsInItsOwnWay) {
+  RemoteOptions options;
+  options.servers = {world_.server("https://llm.example")};
+  options.look_up = [](const std::string&) -> std::vector<std::string> {
+    throw std::runtime_error("resolver");
+  };
+  expect_device(ask(options), "was not found");
+}
+
+TEST_F(Unreachable, ALookUpThatTakesTooLong) {
+  std::atomic<bool> over = false;
+  std::atomic<int> asked = 0;
+  RemoteOptions options;
+  options.servers = {world_.server("http://llm.example")};
+  options.timeouts = patience(true);
+  options.look_up = [&](const std::string&) {
+    ++asked;
+    while (!over) std::this_thread::sleep_for(1ms);
+    ++asked;
+    return std::vector<std::string>();
+  };
+  options.retry = quick_retries();
+  Remote remote(options);
+  Answerer answerer = world_.answerer(remote);
+  for (int i = 0; i < 2; ++i) {
+    expect_device(answerer.answer(FaultWorld::choice_question()), "the name look-up took too long");
+  }
+  EXPECT_EQ(asked, 1) << "one look-up of a name at a time, however many calls wait for it";
+  over = true;
+  while (asked < 2) std::this_thread::sleep_for(1ms);  // its thread uses what lies on this stack
+}
+
+TEST_F(Unreachable, AnAddressThatSwallowsEverythingLeavesTimeForTheNext) {
+  FaultyServer server(world_.authority(), [](int) { return nullptr; });
+  RemoteOptions options;
+  options.servers = {world_.server("http://llm.example:" + server.url().substr(17))};
+  options.timeouts = patience(false);
+  options.timeouts.connect = 2s;
+  // The first address is kept for documentation: nobody answers there, or the network says so.
+  options.look_up = [](const std::string&) {
+    return std::vector<std::string>{"192.0.2.1", "127.0.0.1"};
+  };
+  const Answer answer = ask(options);
+  EXPECT_EQ(answer.side, Side::Server) << answer.reason;
+}
+
+TEST_F(Unreachable, ASecondServerAnswersInPlaceOfEachThatFails) {
+  FaultyServer second(world_.authority(), [](int) { return nullptr; });
+  for (const Fault& fault : all_faults()) {
+    if (fault.reason == nullptr || fault.slow) continue;
+    FaultyServer first(world_.authority(), [&](int) { return &fault; });
+    RemoteOptions options;
+    options.servers = {world_.server(first.url(fault.tls)), world_.server(second.url())};
+    options.timeouts = patience(false);
+    const Answer answer = ask(options);
+    EXPECT_EQ(answer.side, Side::Server) << fault.name << ": " << answer.reason;
+  }
+}
+
+}  // namespace
+}  // namespace crayon
