@@ -154,15 +154,14 @@ void say_missing(const BenchRun& run, std::ostream& notes) {
 
 RunOptions run_options(const BenchArgs& args, std::vector<EarlierResults> earlier,
                        std::ostream& notes) {
-  RunOptions options{.context_tokens = args.model.context_tokens,
-                     // The store knows a server by its model: the port of one on loopback changes
-                     // from run to run.
-                     .server = fmt::format("{}", fmt::join(args.server.model.empty()
-                                                              ? args.server.url
-                                                              : args.server.model,
-                                                          ", ")),
-                     .machine = machine_name(args.common.threads),
-                     .earlier = std::move(earlier)};
+  RunOptions options{
+      .context_tokens = args.model.context_tokens,
+      // The store knows a server by its model: the port of one on loopback changes
+      // from run to run.
+      .server = fmt::format(
+          "{}", fmt::join(args.server.model.empty() ? args.server.url : args.server.model, ", ")),
+      .machine = machine_name(args.common.threads),
+      .earlier = std::move(earlier)};
   if (!args.common.quiet) {
     options.on_taken_over = [&](const TakenOver& from) { say_taken_over(from, notes); };
   }

@@ -66,7 +66,8 @@ void warn_open_key(const RemoteServer& server) {
   for (const char* own : {"http://127.", "http://localhost", "http://[::1]"}) {
     if (url.starts_with(own)) return;
   }
-  log_warning(server.url + ": the key and the questions go there unencrypted; use https if you can");
+  log_warning(server.url +
+              ": the key and the questions go there unencrypted; use https if you can");
 }
 
 }  // namespace

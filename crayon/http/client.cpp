@@ -256,12 +256,11 @@ void check_request(const HttpRequest& request, const std::string& origin) {
 void check_ca_file(const std::filesystem::path& file) {
   if (file.empty()) return;
   if (!std::filesystem::is_regular_file(file)) {
-    throw Error(ErrorCode::NotFound,
-                fmt::format("{}: no such CA file; expected a PEM file of certificates",
-                            file.string()));
+    throw Error(
+        ErrorCode::NotFound,
+        fmt::format("{}: no such CA file; expected a PEM file of certificates", file.string()));
   }
-  const std::unique_ptr<X509_STORE, void (*)(X509_STORE*)> store(X509_STORE_new(),
-                                                                 X509_STORE_free);
+  const std::unique_ptr<X509_STORE, void (*)(X509_STORE*)> store(X509_STORE_new(), X509_STORE_free);
   if (X509_STORE_load_file(store.get(), file.c_str()) == 1) return;
   throw Error(ErrorCode::InvalidArgument,
               fmt::format("{}: no certificate in the CA file; expected PEM", file.string()));
@@ -339,8 +338,8 @@ HttpResponse HttpClient::exchange(const HttpRequest& request, const std::string&
                                   std::chrono::steady_clock::time_point start) const {
   const HttpTimeouts& timeouts = request.timeouts ? *request.timeouts : options_.timeouts;
   const auto cancelled = asking(hooks);
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(start + timeouts.total -
-                                                                 Clock::now());
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(start + timeouts.total - Clock::now());
   auto socket = connect_to({*names_, url_->host, url_->origin,
                             std::clamp(timeouts.connect, std::chrono::milliseconds(0),
                                        std::max(left, std::chrono::milliseconds(0))),

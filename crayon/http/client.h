@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "crayon/base/error.h"
@@ -105,7 +106,8 @@ class HttpClient {
   /// Any status is returned but redirects. Ctrl-C ends the request with Interrupted.
   ///
   /// @param hooks  when one cancels, the response is returned with what came so far
-  /// @throws HttpError              refused, reset, too slow (which deadline), TLS (why), a redirect
+  /// @throws HttpError              refused, reset, too slow (which deadline), TLS (why), a
+  /// redirect
   ///                                (to where), a body too large, endless or compressed (we ask for
   ///                                neither); says the host
   /// @throws Error InvalidArgument  a path or header with control characters
@@ -129,7 +131,9 @@ class HttpClient {
 class SseParser {
  public:
   /// @param max_event_bytes  longest line and longest data of one event
-  explicit SseParser(std::size_t max_event_bytes = 4u << 20) : max_event_bytes_(max_event_bytes) {}
+  /// @param name             of whom the messages speak
+  explicit SseParser(std::size_t max_event_bytes = 4u << 20, std::string name = "event stream")
+      : max_event_bytes_(max_event_bytes), name_(std::move(name)) {}
 
   /// Calls `on_data` for each whole event in order; returns false once that did.
   /// @throws Error CorruptFile  an event longer than the cap
@@ -140,6 +144,7 @@ class SseParser {
   void check_size(std::size_t bytes) const;
 
   std::size_t max_event_bytes_;
+  std::string name_;
   std::string line_;        ///< A line whose end has not come.
   std::string data_;        ///< Data lines of the event so far, each with its line feed.
   bool has_data_ = false;   ///< A data line came, be it empty.

@@ -26,7 +26,7 @@ milliseconds until(Clock::time_point time) {
 // One server's place in a call.
 struct Place {
   int turns = 0;
-  bool over = false;  // not to be asked again in this call
+  bool over = false;         // not to be asked again in this call
   Clock::time_point from{};  // not before this
   std::optional<Failure> failure{};
 };
@@ -86,7 +86,7 @@ class Call {
                          .price = server.price(),
                          .attempt = opened_},
               .deadline = deadline_,
-              .first_text = start + (deadline_ - start) / waiting_behind(i),
+              .first_text = first_text(i, start),
               .timeouts = options_.timeouts};
     ++place.turns;
     std::optional<RemoteAnswer> answer;
@@ -174,7 +174,8 @@ class Call {
     std::vector<Error> errors;
     bool all_withheld = true;
     for (const Place& place : places_) {
-      const std::string times = place.turns > 1 ? fmt::format(" (asked {} times)", place.turns) : "";
+      const std::string times =
+          place.turns > 1 ? fmt::format(" (asked {} times)", place.turns) : "";
       errors.emplace_back(place.failure->error.code(), place.failure->error.what() + times);
       all_withheld = all_withheld && place.failure->withheld;
     }
@@ -182,11 +183,11 @@ class Call {
     throw joined(errors);
   }
 
-  // How many servers, from this one on, may still want their part of the time.
-  int waiting_behind(std::size_t i) const {
-    int n = 1;
-    for (std::size_t k = i + 1; k < places_.size(); ++k) n += places_[k].over ? 0 : 1;
-    return n;
+  // Servers behind this one get an even part of the time that is left.
+  Clock::time_point first_text(std::size_t i, Clock::time_point now) const {
+    int behind = 0;
+    for (std::size_t k = i + 1; k < places_.size(); ++k) behind += places_[k].over ? 0 : 1;
+    return behind == 0 ? Clock::time_point::max() : now + (deadline_ - now) / (behind + 1);
   }
 
   Error too_late(std::size_t i) const {
@@ -199,9 +200,8 @@ class Call {
     const auto rest = until(breaker.rests_until());
     return {ErrorCode::Unavailable,
             fmt::format("{}: not asked, as it {}; it is tried again {}", servers_[i]->origin(),
-                        breaker.failures() >= options_.breaker.failures
-                            ? "kept failing"
-                            : "asked to be left alone",
+                        breaker.failures() >= options_.breaker.failures ? "kept failing"
+                                                                        : "asked to be left alone",
                         rest.count() > 0 ? fmt::format("in {} ms", rest.count())
                                          : "by another request just now")};
   }
@@ -272,10 +272,11 @@ std::vector<std::string> Remote::models() {
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     const auto now = Clock::now();
     const auto left = static_cast<int>(servers_.size() - i);
+    const auto part = left == 1 ? Clock::time_point::max() : now + (deadline - now) / left;
     Turn turn{.hooks = none,
               .intent = {.server = i, .origin = servers_[i]->origin(), .model = {}, .price = {}},
               .deadline = deadline,
-              .first_text = now + (deadline - now) / left,
+              .first_text = part,
               .timeouts = options_.timeouts};
     try {
       return servers_[i]->models(turn);

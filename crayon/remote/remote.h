@@ -39,14 +39,16 @@ struct RemoteServer {
 
 struct RetryOptions {
   int retries = 2;  ///< Further rounds through the servers that may be asked again.
-  std::chrono::milliseconds first_wait{250};   ///< Doubled each round, of which 50 to 100 % is waited.
+  std::chrono::milliseconds first_wait{
+      250};  ///< Doubled each round, of which 50 to 100 % is waited.
   std::chrono::milliseconds longest_wait{8000};  ///< A server's own Retry-After may be longer.
 };
 
 /// When a server that keeps failing is left alone, and for how long.
 struct BreakerOptions {
   int failures = 5;  ///< In a row.
-  std::chrono::milliseconds first_rest{5000};  ///< Doubled each time that the one probe behind it fails.
+  std::chrono::milliseconds first_rest{
+      5000};  ///< Doubled each time that the one probe behind it fails.
   std::chrono::milliseconds longest_rest{300000};
 };
 
@@ -119,11 +121,11 @@ struct RemoteAttempt {
   std::size_t server = 0;
   std::string origin{};
   std::string model{};
-  bool sent = false;  ///< Something of the question may have left: it may have cost.
+  bool sent = false;    ///< Something of the question may have left: it may have cost.
   std::string error{};  ///< Empty when it answered, or was cancelled; holds no text of the user.
   int status = 0;       ///< HTTP's, where it refused.
   int prompt_tokens = 0;
-  int completion_tokens = 0;    ///< As in RemoteAnswer; of a stream that broke off too.
+  int completion_tokens = 0;  ///< As in RemoteAnswer; of a stream that broke off too.
   bool usage_reported = false;
   double cost = 0;
   double seconds = 0;
@@ -131,7 +133,7 @@ struct RemoteAttempt {
 
 /// What a caller hears of a call, and says to it. Each may be empty.
 struct RemoteHooks {
-  OnText on_text{};    ///< Given: the answer is streamed.
+  OnText on_text{};  ///< Given: the answer is streamed.
   MaySend may_send{};
   std::function<void(const RemoteAttempt&)> on_attempt{};
   /// Asked every 50 ms or so, also from another thread; true, or a throw, ends the call.
@@ -143,7 +145,8 @@ class Endpoint;
 /// Safe to use from several threads. Copies share what was learnt of the servers.
 class Remote {
  public:
-  /// @throws Error InvalidArgument, NotFound, Unsupported  no server; a URL or CA file, as HttpClient
+  /// @throws Error InvalidArgument, NotFound, Unsupported  no server; a URL or CA file, as
+  /// HttpClient
   explicit Remote(RemoteOptions options);
   explicit Remote(RemoteServer only, HttpTimeouts timeouts = {});
 

@@ -163,7 +163,7 @@ void FaultyServer::accept_all(const Choose& choose) {
 void FaultyServer::serve(int fd, const Fault* fault, int nth) {
   FaultyPeer peer(fd, stopping_);
   peer.nth = nth;
-  if (fault != nullptr && fault->tls) {
+  if (fault != nullptr && fault->tls && fault->handshake) {
     const auto kind = static_cast<std::size_t>(fault->certificate);
     if (!peer.handshake(contexts_[kind].get())) return;
   }

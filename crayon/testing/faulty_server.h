@@ -58,6 +58,7 @@ struct Fault {
   bool slow = false;  ///< Only a deadline ends it.
   bool tls = false;
   CertificateFault certificate = CertificateFault::None;
+  bool handshake = true;  ///< false: the https server speaks no TLS.
 };
 
 /// Every fault that a server can have on a connection: more than 40.

@@ -50,8 +50,7 @@ int wait_connected(int fd, Clock::time_point deadline, const Connecting& how) {
   }
 }
 
-int try_connect(int fd, const Address& address, Clock::time_point deadline,
-                const Connecting& how) {
+int try_connect(int fd, const Address& address, Clock::time_point deadline, const Connecting& how) {
   const int flags = fcntl(fd, F_GETFL);
   fcntl(fd, F_SETFL, flags | O_NONBLOCK);
   const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
@@ -72,8 +71,8 @@ std::shared_ptr<const Found> find(const Connecting& how, Clock::time_point deadl
   if (given_up) return nullptr;
   if (!found) fail(how, "the name look-up took too long: " + too_slow(how.timeout));
   if (!found->error.empty()) {
-    fail(how, fmt::format("the name '{}' was not found ({}); check the URL", how.host,
-                          found->error));
+    fail(how,
+         fmt::format("the name '{}' was not found ({}); check the URL", how.host, found->error));
   }
   return found;
 }

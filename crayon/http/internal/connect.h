@@ -1,5 +1,5 @@
-// A TCP connection that is made within a deadline and can be ended by Ctrl-C and by its caller, name
-// look-up included.
+// A TCP connection that is made within a deadline and can be ended by Ctrl-C and by its caller,
+// name look-up included.
 #pragma once
 
 #include <chrono>
@@ -32,9 +32,9 @@ class FileDescriptor {
 /// How a connection is to be made.
 struct Connecting {
   HostNames& names;
-  std::string host;                   ///< For messages.
-  std::string origin;                 ///< What messages call the server.
-  std::chrono::milliseconds timeout;  ///< For look-up and connection together.
+  std::string host;                             ///< For messages.
+  std::string origin;                           ///< What messages call the server.
+  std::chrono::milliseconds timeout;            ///< For look-up and connection together.
   const std::function<void()>& before_connect;  ///< See HttpHooks; may be empty.
   const std::function<bool()>& cancelled;       ///< Throws nothing; may be empty.
 };

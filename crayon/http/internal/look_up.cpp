@@ -68,7 +68,7 @@ HostNames::HostNames(std::string host, int port, NameLookUp look_up)
     : host_(std::move(host)), port_(port), look_up_(std::move(look_up)) {}
 
 std::shared_ptr<const Found> HostNames::find(Clock::time_point deadline,
-                                                     const std::function<bool()>& give_up) {
+                                             const std::function<bool()>& give_up) {
   auto numeric = ask_system(host_, port_, AI_NUMERICHOST);  // asks nobody
   if (numeric.error.empty()) return std::make_shared<const Found>(std::move(numeric));
   std::shared_ptr<Pending> pending;

@@ -51,7 +51,7 @@ class Watchdog {
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::optional<Clock::time_point> last_;  ///< Last sign of life; none while held.
-  std::uint64_t used_bytes_ = 0;  ///< Received when the last piece was delivered.
+  std::uint64_t used_bytes_ = 0;           ///< Received when the last piece was delivered.
   Fired fired_ = Fired::No;
   bool done_ = false;
   std::thread thread_;  // last: it uses the rest

@@ -1,5 +1,5 @@
-// Leaves a server alone that keeps failing, so that calls do not wait for it: after some failures in
-// a row it is not asked for a while, then one call probes it while the others still pass it by.
+// Leaves a server alone that keeps failing, so that calls do not wait for it: after some failures
+// in a row it is not asked for a while, then one call probes it while the others still pass it by.
 #pragma once
 
 #include <chrono>
@@ -57,8 +57,8 @@ class Breaker {
   std::mutex mutex_;  // guards the rest
   Rng rng_;
   int failures_ = 0;
-  int rests_ = 0;  // in a row: how often the rest is doubled
-  Time until_{};   // end of the rest, or of what the server asked for
+  int rests_ = 0;            // in a row: how often the rest is doubled
+  Time until_{};             // end of the rest, or of what the server asked for
   std::uint64_t probe_ = 0;  // 0: none under way
   std::uint64_t probes_ = 0;
   Time probe_lost_at_{};

@@ -57,8 +57,8 @@ Refusal refusal(int status) {
 
 // The time for one request: as configured, but never beyond the call's deadline.
 HttpTimeouts cut(HttpTimeouts timeouts, Turn::Clock::time_point deadline) {
-  const auto left = std::max(std::chrono::ceil<milliseconds>(deadline - Turn::Clock::now()),
-                             milliseconds(1));
+  const auto left =
+      std::max(std::chrono::ceil<milliseconds>(deadline - Turn::Clock::now()), milliseconds(1));
   return {.connect = std::min(timeouts.connect, left),
           .first_byte = std::min(timeouts.first_byte, left),
           .total = std::min(timeouts.total, left)};
@@ -77,9 +77,9 @@ void check_may_send(Turn& turn) {
                      true);
     }
     if (!verdict.may) {
-      throw MustStay(verdict.reason.empty() ? "the question may not leave this device"
-                                            : verdict.reason,
-                     false);
+      throw MustStay(
+          verdict.reason.empty() ? "the question may not leave this device" : verdict.reason,
+          false);
     }
   }
   ++turn.intent.attempt;
@@ -91,11 +91,10 @@ Endpoint::Endpoint(const RemoteServer& server, const RemoteOptions& options)
     : model_(server.model),
       key_(server.key),
       price_(server.price),
-      http_(with_version(server.url),
-            HttpClientOptions{.timeouts = options.timeouts,
-                              .max_body_bytes = options.max_answer_bytes,
-                              .ca_file = server.ca_file,
-                              .look_up = options.look_up}),
+      http_(with_version(server.url), HttpClientOptions{.timeouts = options.timeouts,
+                                                        .max_body_bytes = options.max_answer_bytes,
+                                                        .ca_file = server.ca_file,
+                                                        .look_up = options.look_up}),
       breaker_(options.breaker, std::random_device()()) {}
 
 HttpRequest Endpoint::request(const std::string& method, const std::string& path, std::string body,
@@ -132,8 +131,7 @@ void Endpoint::check_status(const HttpResponse& response,
   throw Refused(code,
                 fmt::format("{}: {} (status {}{}{})", origin(), meaning, response.status,
                             said.empty() ? "" : ", it says: ", said),
-                response.status,
-                retry_after(response.headers, std::chrono::system_clock::now()));
+                response.status, retry_after(response.headers, std::chrono::system_clock::now()));
 }
 
 std::vector<std::string> Endpoint::models(Turn& turn) {

@@ -40,15 +40,15 @@ struct Turn {
   const RemoteHooks& hooks;
   SendIntent intent;
   Clock::time_point deadline;    ///< Of the whole call.
-  Clock::time_point first_text;  ///< Until when the first text must be there, so that others have time.
+  Clock::time_point first_text;  ///< When others want their time, unless text came by then.
   HttpTimeouts timeouts;         ///< As configured; cut to the deadline for each request.
 
-  bool sent = false;                 ///< Bytes of the question may have left.
-  bool caller_threw = false;         ///< What was thrown came from the caller's on_text.
-  std::atomic<bool> spoke = false;   ///< Text was given to the caller.
+  bool sent = false;                  ///< Bytes of the question may have left.
+  bool caller_threw = false;          ///< What was thrown came from the caller's on_text.
+  std::atomic<bool> spoke = false;    ///< Text was given to the caller.
   std::atomic<bool> late = false;     ///< `first_text` passed.
   std::atomic<bool> gave_up = false;  ///< The caller cancelled.
-  RemoteAnswer so_far{};             ///< Of a stream that broke off: its usage.
+  RemoteAnswer so_far{};              ///< Of a stream that broke off: its usage.
 };
 
 /// Safe to use from several threads.
@@ -83,8 +83,8 @@ class Endpoint {
   HttpClient http_;
   Breaker breaker_;
   std::mutex mutex_;
-  std::string first_model_;               // guarded by mutex_; "" until it was asked for
-  std::atomic<int> extras_refused_ = 0;   // how many of ours it does not take: see ask()
+  std::string first_model_;                 // guarded by mutex_; "" until it was asked for
+  std::atomic<int> extras_refused_ = 0;     // how many of ours it does not take: see ask()
   std::atomic<bool> takes_extras_ = false;  // so a refusal is for another reason
 };
 

@@ -46,8 +46,8 @@ unsigned month_number(std::string_view name) {
 
 std::optional<milliseconds> milliseconds_of(double value) {
   if (!std::isfinite(value)) return {};
-  return milliseconds(static_cast<std::int64_t>(
-      std::clamp(value, 0.0, static_cast<double>(kLongest.count()))));
+  return milliseconds(
+      static_cast<std::int64_t>(std::clamp(value, 0.0, static_cast<double>(kLongest.count()))));
 }
 
 std::optional<double> decimal(std::string_view text) {
@@ -101,8 +101,8 @@ std::optional<milliseconds> retry_after(const std::map<std::string, std::string>
   return milliseconds_of(static_cast<double>((*at - from).count()) * 1000);
 }
 
-milliseconds wait_before(int round, const RetryOptions& options,
-                         std::optional<milliseconds> asked, Rng& rng) {
+milliseconds wait_before(int round, const RetryOptions& options, std::optional<milliseconds> asked,
+                         Rng& rng) {
   if (asked && asked->count() > 0) {
     const double more = std::min(static_cast<double>(asked->count()) / 10, 1000.0);
     return *asked + milliseconds(static_cast<std::int64_t>(more * rng.uniform()));
@@ -110,8 +110,8 @@ milliseconds wait_before(int round, const RetryOptions& options,
   double wait = static_cast<double>(options.first_wait.count());
   const auto longest = static_cast<double>(options.longest_wait.count());
   for (int i = 1; i < round && wait < longest; ++i) wait *= 2;
-  return milliseconds(static_cast<std::int64_t>(std::min(wait, longest) *
-                                                (0.5 + 0.5 * rng.uniform())));
+  return milliseconds(
+      static_cast<std::int64_t>(std::min(wait, longest) * (0.5 + 0.5 * rng.uniform())));
 }
 
 }  // namespace crayon

@@ -25,8 +25,8 @@ namespace crayon {
 /// The wait before round `round` (1, 2, ...): the first wait doubled each round, up to the longest,
 /// of which a random 50 to 100 % is taken. A wait that the server asked for is kept, and up to a
 /// tenth of it (at most 1 s) added, so that clients do not all come back at once.
-[[nodiscard]] std::chrono::milliseconds wait_before(
-    int round, const RetryOptions& options, std::optional<std::chrono::milliseconds> asked,
-    Rng& rng);
+[[nodiscard]] std::chrono::milliseconds wait_before(int round, const RetryOptions& options,
+                                                    std::optional<std::chrono::milliseconds> asked,
+                                                    Rng& rng);
 
 }  // namespace crayon

@@ -14,10 +14,10 @@ namespace crayon {
 /// After a turn that failed.
 struct Failure {
   Error error{ErrorCode::Unavailable, ""};
-  bool again = false;      ///< It is safe to ask this server once more.
-  bool counts = true;      ///< It says something bad of the server.
-  bool alive = false;      ///< It says that the server works.
-  bool withheld = false;   ///< The server was not asked: a rule of ours kept the question here.
+  bool again = false;     ///< It is safe to ask this server once more.
+  bool counts = true;     ///< It says something bad of the server.
+  bool alive = false;     ///< It says that the server works.
+  bool withheld = false;  ///< The server was not asked: a rule of ours kept the question here.
   std::optional<std::chrono::milliseconds> asked_wait{};
   int status = 0;
 };
