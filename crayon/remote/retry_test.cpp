@@ -20,8 +20,8 @@ TEST(HttpDate, ReadsAllThreeForms) {
 TEST(HttpDate, RefusesWhatIsNone) {
   for (const char* text : {"", "soon", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 CET",
                            "Sun, 31 Feb 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT",
-                           "Sun, 06 Nov 1994 25:49:37 GMT",
-                           "Sun, 06 Nov 99999999999 08:49:37 GMT", "a b c d e f g h i j k l m"}) {
+                           "Sun, 06 Nov 1994 25:49:37 GMT", "Sun, 06 Nov 99999999999 08:49:37 GMT",
+                           "a b c d e f g h i j k l m"}) {
     EXPECT_FALSE(parse_http_date(text)) << text;
   }
 }

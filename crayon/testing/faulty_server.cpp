@@ -80,6 +80,7 @@ bool FaultyPeer::read_request() {
   const auto begin = bytes.find(' ') + 1;
   path = bytes.substr(begin, bytes.find(' ', begin) - begin);
   stream = bytes.find("\"stream\":true") != std::string::npos;
+  request = std::move(bytes);
   return true;
 }
 
