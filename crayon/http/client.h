@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "crayon/base/error.h"
@@ -130,7 +131,9 @@ class HttpClient {
 class SseParser {
  public:
   /// @param max_event_bytes  longest line and longest data of one event
-  explicit SseParser(std::size_t max_event_bytes = 4u << 20) : max_event_bytes_(max_event_bytes) {}
+  /// @param name             of whom the messages speak
+  explicit SseParser(std::size_t max_event_bytes = 4u << 20, std::string name = "event stream")
+      : max_event_bytes_(max_event_bytes), name_(std::move(name)) {}
 
   /// Calls `on_data` for each whole event in order; returns false once that did.
   /// @throws Error CorruptFile  an event longer than the cap
@@ -141,6 +144,7 @@ class SseParser {
   void check_size(std::size_t bytes) const;
 
   std::size_t max_event_bytes_;
+  std::string name_;
   std::string line_;        ///< A line whose end has not come.
   std::string data_;        ///< Data lines of the event so far, each with its line feed.
   bool has_data_ = false;   ///< A data line came, be it empty.

@@ -9,7 +9,7 @@ namespace crayon {
 void SseParser::check_size(std::size_t bytes) const {
   if (bytes <= max_event_bytes_) return;
   throw Error(ErrorCode::CorruptFile,
-              fmt::format("event stream: an event has more than {} bytes", max_event_bytes_));
+              fmt::format("{}: an event has more than {} bytes", name_, max_event_bytes_));
 }
 
 bool SseParser::take_line(std::string_view line,

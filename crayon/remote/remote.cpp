@@ -86,7 +86,7 @@ class Call {
                          .price = server.price(),
                          .attempt = opened_},
               .deadline = deadline_,
-              .first_text = start + (deadline_ - start) / waiting_behind(i),
+              .first_text = first_text(i, start),
               .timeouts = options_.timeouts};
     ++place.turns;
     std::optional<RemoteAnswer> answer;
@@ -183,11 +183,11 @@ class Call {
     throw joined(errors);
   }
 
-  // How many servers, from this one on, may still want their part of the time.
-  int waiting_behind(std::size_t i) const {
-    int n = 1;
-    for (std::size_t k = i + 1; k < places_.size(); ++k) n += places_[k].over ? 0 : 1;
-    return n;
+  // Servers behind this one get an even part of the time that is left.
+  Clock::time_point first_text(std::size_t i, Clock::time_point now) const {
+    int behind = 0;
+    for (std::size_t k = i + 1; k < places_.size(); ++k) behind += places_[k].over ? 0 : 1;
+    return behind == 0 ? Clock::time_point::max() : now + (deadline_ - now) / (behind + 1);
   }
 
   Error too_late(std::size_t i) const {
@@ -272,10 +272,11 @@ std::vector<std::string> Remote::models() {
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     const auto now = Clock::now();
     const auto left = static_cast<int>(servers_.size() - i);
+    const auto part = left == 1 ? Clock::time_point::max() : now + (deadline - now) / left;
     Turn turn{.hooks = none,
               .intent = {.server = i, .origin = servers_[i]->origin(), .model = {}, .price = {}},
               .deadline = deadline,
-              .first_text = now + (deadline - now) / left,
+              .first_text = part,
               .timeouts = options_.timeouts};
     try {
       return servers_[i]->models(turn);

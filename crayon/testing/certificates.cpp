@@ -41,8 +41,8 @@ void add_extension(X509* certificate, int kind, const char* value) {
 
 X509_NAME* name_of(X509* certificate, const char* text) {
   X509_NAME* name = X509_get_subject_name(certificate);
-  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                             reinterpret_cast<const unsigned char*>(text), -1, -1, 0);
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(text),
+                             -1, -1, 0);
   return name;
 }
 

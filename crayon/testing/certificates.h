@@ -11,8 +11,8 @@ namespace crayon {
 /// What is wrong with a server's certificate.
 enum class CertificateFault { None, WrongName, Expired, NotYetValid, SelfSigned };
 
-/// An authority of the test's own. Its certificates are for the address 127.0.0.1 unless the name is
-/// wrong.
+/// An authority of the test's own. Its certificates are for the address 127.0.0.1 unless the name
+/// is wrong.
 class TestAuthority {
  public:
   TestAuthority();

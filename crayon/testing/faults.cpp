@@ -11,8 +11,10 @@ using std::string_literals::operator""s;
 constexpr const char* kJson = R"({"model":"big","choices":[{"index":0,"message":{"role":)"
                               R"("assistant","content":"B"},"finish_reason":"stop"}],)"
                               R"("usage":{"prompt_tokens":5,"completion_tokens":1}})";
-constexpr const char* kPiece = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"B\"}}]}\n\n";
-constexpr const char* kEmptyPiece = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n";
+constexpr const char* kPiece =
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"B\"}}]}\n\n";
+constexpr const char* kEmptyPiece =
+    "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n";
 constexpr const char* kStop =
     "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
 constexpr const char* kDone = "data: [DONE]\n\n";
@@ -52,7 +54,9 @@ Serve at_first(const std::string& head) {
     if (peer.read_request()) answer_well(peer);
   };
 }
-Serve redirect(const std::string& to) { return status("307 Temporary Redirect\r\nLocation: " + to); }
+Serve redirect(const std::string& to) {
+  return status("307 Temporary Redirect\r\nLocation: " + to);
+}
 // Says some bytes and then others without end.
 Serve endless(const std::string& head, const std::string& more, int pause_ms = 0) {
   return [head, more, pause_ms](FaultyPeer& peer) {
@@ -93,8 +97,6 @@ std::vector<Fault> connection_faults() {
       {"trickles the head", "sent nothing for", endless("HTTP/1.1 200 OK\r\nX: ", "x", 20), true},
       {"trickles the body", "took more than",
        endless("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", ":", 20), true},
-      {"no TLS where it should be", "the TLS handshake failed",
-       [](FaultyPeer& peer) { peer.send("HTTP/1.1 400 Bad Request\r\n\r\n"); }},
       {"a status line of nonsense", "closed the connection before it answered",
        say("\xff\xfe nonsense\r\n\r\n")},
       {"another protocol", "closed the connection before it answered",
@@ -109,6 +111,9 @@ std::vector<Fault> tls_faults() {
   using Wrong = CertificateFault;
   return {
       {"TLS, all well", nullptr, good, false, true},
+      {"no TLS where it should be", "the TLS handshake failed",
+       [](FaultyPeer& peer) { peer.send("HTTP/1.1 400 Bad Request\r\n\r\n"); }, false, true,
+       Wrong::None, false},
       {"certificate of another name", "not valid for the host", good, false, true,
        Wrong::WrongName},
       {"certificate expired", "certificate has expired", good, false, true, Wrong::Expired},
@@ -156,6 +161,8 @@ std::vector<Fault> status_faults() {
 
 std::vector<Fault> body_faults() {
   const std::string large(64 << 10, 'x');
+  std::string headers;
+  for (int i = 0; i < 64; ++i) headers += "X: " + std::string(1000, 'x') + "\r\n";
   return {
       {"JSON cut short", "not a JSON object", say(good_json(std::string(kJson).substr(0, 60)))},
       {"JSON of another shape", "'choices' is of type null", say(good_json(R"({"answer":"B"})"))},
@@ -169,8 +176,7 @@ std::vector<Fault> body_faults() {
       {"204", "", say("HTTP/1.1 204 No Content\r\n\r\n")},
       {"a web page", "not a JSON object",
        say(answer("200 OK\r\nContent-Type: text/html", "<html><body>Log in</body></html>"))},
-      {"the wrong content type", nullptr,
-       say(answer("200 OK\r\nContent-Type: image/png", kJson))},
+      {"the wrong content type", nullptr, say(answer("200 OK\r\nContent-Type: image/png", kJson))},
       {"a length beyond the body", "inside its answer",
        say("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9999\r\n\r\n"s +
            kJson)},
@@ -185,7 +191,7 @@ std::vector<Fault> body_faults() {
        say(answer("200 OK\r\nContent-Encoding: gzip", "\x1f\x8b\x08" + large))},
       {"a body of a gigabyte", "more than 16777216 bytes",
        endless("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n{", large)},
-      {"a head without end", "hold no answer", endless("HTTP/1.1 200 OK\r\n", "X: " + large + "\r\n")},
+      {"a head without end", "hold no answer", endless("HTTP/1.1 200 OK\r\n", headers)},
       {"a header line without end", "hold no answer", endless("HTTP/1.1 200 OK\r\nX: ", large)},
       {"the size of a chunk without end", "hold no answer",
        endless("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "0" + large)},

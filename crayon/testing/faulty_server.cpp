@@ -80,6 +80,7 @@ bool FaultyPeer::read_request() {
   const auto begin = bytes.find(' ') + 1;
   path = bytes.substr(begin, bytes.find(' ', begin) - begin);
   stream = bytes.find("\"stream\":true") != std::string::npos;
+  request = std::move(bytes);
   return true;
 }
 
@@ -163,7 +164,7 @@ void FaultyServer::accept_all(const Choose& choose) {
 void FaultyServer::serve(int fd, const Fault* fault, int nth) {
   FaultyPeer peer(fd, stopping_);
   peer.nth = nth;
-  if (fault != nullptr && fault->tls) {
+  if (fault != nullptr && fault->tls && fault->handshake) {
     const auto kind = static_cast<std::size_t>(fault->certificate);
     if (!peer.handshake(contexts_[kind].get())) return;
   }

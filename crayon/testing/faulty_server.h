@@ -36,6 +36,7 @@ class FaultyPeer {
   void wait_for_close();  ///< Says nothing until the client has gone or the server stops.
   void reset();           ///< Closes with a reset.
 
+  std::string request;  ///< As it came, head and body.
   std::string path;     ///< Of the request.
   bool stream = false;  ///< It asks for a stream.
   int nth = 0;          ///< Connections that the server had before.
@@ -58,6 +59,7 @@ struct Fault {
   bool slow = false;  ///< Only a deadline ends it.
   bool tls = false;
   CertificateFault certificate = CertificateFault::None;
+  bool handshake = true;  ///< false: the https server speaks no TLS.
 };
 
 /// Every fault that a server can have on a connection: more than 40.

@@ -64,11 +64,11 @@ TEST_P(Faults, CostNoStreamedAnswerAndNothingIsSaidTwice) {
   Remote remote(options);
   std::string said;
 
-  const Answer answer = world_.answerer(remote).answer(FaultWorld::free_question(),
-                                                       [&](std::string_view piece) {
-                                                         said += piece;
-                                                         return true;
-                                                       });
+  const Answer answer =
+      world_.answerer(remote).answer(FaultWorld::free_question(), [&](std::string_view piece) {
+        said += piece;
+        return true;
+      });
 
   expect_in_time(answer, options.timeouts);
   EXPECT_EQ(said, answer.text);

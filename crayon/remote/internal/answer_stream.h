@@ -15,7 +15,10 @@ class AnswerStream {
  public:
   /// @param sent  what no message may repeat; borrowed
   AnswerStream(const std::string& origin, std::vector<std::string_view> sent, OnText on_text)
-      : origin_(origin), reader_(origin, std::move(sent)), on_text_(std::move(on_text)) {}
+      : origin_(origin),
+        reader_(origin, std::move(sent)),
+        on_text_(std::move(on_text)),
+        parser_(kLongestEvent, origin) {}
 
   /// A piece of the body; false when the answer is whole or the caller cancelled.
   /// @throws Error  an error event, or what is not the API's; what on_text throws
@@ -32,6 +35,7 @@ class AnswerStream {
 
  private:
   enum class Form { Unknown, Events, Json };
+  static constexpr std::size_t kLongestEvent = 4u << 20;
 
   bool event(std::string_view data);
   void say(std::string_view piece);

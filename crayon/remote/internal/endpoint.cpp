@@ -57,8 +57,8 @@ Refusal refusal(int status) {
 
 // The time for one request: as configured, but never beyond the call's deadline.
 HttpTimeouts cut(HttpTimeouts timeouts, Turn::Clock::time_point deadline) {
-  const auto left = std::max(std::chrono::ceil<milliseconds>(deadline - Turn::Clock::now()),
-                             milliseconds(1));
+  const auto left =
+      std::max(std::chrono::ceil<milliseconds>(deadline - Turn::Clock::now()), milliseconds(1));
   return {.connect = std::min(timeouts.connect, left),
           .first_byte = std::min(timeouts.first_byte, left),
           .total = std::min(timeouts.total, left)};

@@ -39,10 +39,9 @@ struct Turn {
 
   const RemoteHooks& hooks;
   SendIntent intent;
-  Clock::time_point deadline;  ///< Of the whole call.
-  Clock::time_point
-      first_text;         ///< Until when the first text must be there, so that others have time.
-  HttpTimeouts timeouts;  ///< As configured; cut to the deadline for each request.
+  Clock::time_point deadline;    ///< Of the whole call.
+  Clock::time_point first_text;  ///< When others want their time, unless text came by then.
+  HttpTimeouts timeouts;         ///< As configured; cut to the deadline for each request.
 
   bool sent = false;                  ///< Bytes of the question may have left.
   bool caller_threw = false;          ///< What was thrown came from the caller's on_text.
