@@ -171,7 +171,9 @@ class TrainWorkers : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
-int some_port() { return 20000 + 2 * (getpid() % 10000); }
+/// Below the ports that systems give out by themselves (from 32768 on), which a test beside this
+/// one may hold.
+int some_port() { return 20000 + 2 * (getpid() % 6000); }
 
 TEST_F(TrainWorkers, AKilledWorkerEndsTheJobByNameAndTheCheckpointGoesOnWithAnyNumber) {
   const auto want = undisturbed();
