@@ -137,6 +137,19 @@ TEST_F(OwnData, APoolOfFreeTextAloneTrainsWithoutAValidation) {
   EXPECT_TRUE(report.validation.empty());
 }
 
+TEST_F(OwnData, OneAdapterIsTrainedOnPromptsThatAreAllTheSame) {
+  write("same.jsonl",
+        R"({{"question": "which is right", "choices": ["a {0} b", "b {0} a"], "answer": 0}})", 12);
+  TrainConfig one =
+      config("[[set]]\nname = \"same\"\ntrain = \"same.jsonl\"\nlicence = \"CC0-1.0\"\n");
+  one.pool.n_adapters = 1;
+  EXPECT_TRUE(train_pool(one, {}, notes_).finished);
+  EXPECT_EQ(Pool::open(folder_.path() / "pool").gate().size(), 1u);
+  one.pool.n_adapters = 2;
+  EXPECT_THAT([&] { (void)train_pool(one, {.restart = true}, notes_); },
+              Throws<Error>(Property(&Error::what, HasSubstr("expected different prompts"))));
+}
+
 TEST_F(OwnData, ABadRowIsNamedByFileAndLine) {
   write("a.jsonl", kChoice, 3);
   std::ofstream(folder_.path() / "a.jsonl", std::ios::app) << R"({"question": "x"})" << '\n';

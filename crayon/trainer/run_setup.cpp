@@ -29,6 +29,40 @@ Matrix matrix_of(const Checkpoint& checkpoint, const std::string& name) {
   return matrix;
 }
 
+bool all_rows_equal(const Matrix& h) {
+  for (std::size_t i = 1; i < h.rows; ++i) {
+    if (!std::ranges::equal(h.row(i), h.row(0))) return false;
+  }
+  return true;
+}
+
+struct FirstGate {
+  Whitening whitening;
+  Matrix z;     ///< [n, m] of the rows that it was fitted on.
+  Matrix keys;  ///< [N, m]
+};
+
+/// What the gate begins with. One adapter leaves it nothing to choose: where its prompts are all
+/// the same (a task whose questions lie in its choices), any directions will do, and z is 0.
+FirstGate first_gate(const Matrix& h, const TrainConfig& config) {
+  const auto n_keys = static_cast<std::size_t>(config.pool.n_adapters);
+  const auto dims = static_cast<std::size_t>(config.gate.dims);
+  FirstGate gate;
+  if (n_keys == 1 && all_rows_equal(h)) {
+    gate.whitening.mean.assign(h.row(0).begin(), h.row(0).end());
+    gate.whitening.projection = Matrix(dims, h.cols);
+    for (std::size_t i = 0; i < dims; ++i) gate.whitening.projection.row(i)[i] = 1;
+    gate.z = whiten(gate.whitening, h);
+    gate.keys = Matrix(1, dims);
+    gate.keys.row(0)[0] = 1;
+    return gate;
+  }
+  gate.whitening = fit_whitening(h, dims);
+  gate.z = whiten(gate.whitening, h);
+  gate.keys = spherical_kmeans(gate.z, n_keys, config.train.seed);
+  return gate;
+}
+
 }  // namespace
 
 Run::Run(const TrainConfig& config, const TrainRunOptions& options, ProcessGroup& group,
@@ -133,12 +167,12 @@ void Run::begin() {
                             "and 2; add examples or lower [pool] n_adapters",
                             config_.file.string(), h.rows, n_keys));
   }
-  whitening_ = fit_whitening(h, static_cast<std::size_t>(config_.gate.dims));
-  const Matrix z = whiten(whitening_, h);
-  const auto kept = std::min(z.rows, static_cast<std::size_t>(config_.gate.reference));
-  reference_ = Matrix(kept, z.cols);
-  std::copy_n(z.data.begin(), reference_.data.size(), reference_.data.begin());
-  make_learner(spherical_kmeans(z, n_keys, config_.train.seed));
+  const FirstGate gate = first_gate(h, config_);
+  whitening_ = gate.whitening;
+  const auto kept = std::min(gate.z.rows, static_cast<std::size_t>(config_.gate.reference));
+  reference_ = Matrix(kept, gate.z.cols);
+  std::copy_n(gate.z.data.begin(), reference_.data.size(), reference_.data.begin());
+  make_learner(gate.keys);
 }
 
 Checkpoint Run::checkpoint() const {
