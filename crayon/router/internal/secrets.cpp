@@ -11,8 +11,6 @@
 
 namespace crayon {
 
-using detect::Around;
-using detect::is_alnum;
 using detect::is_digit;
 
 namespace {
