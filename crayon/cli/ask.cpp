@@ -12,7 +12,7 @@
 #include "crayon/base/log.h"
 #include "crayon/cli/commands.h"
 #include "crayon/cli/common.h"
-#include "crayon/cli/guards.h"
+#include "crayon/cli/outgoing.h"
 #include "crayon/cli/report.h"
 #include "crayon/formats/examples.h"
 #include "crayon/session/answer.h"

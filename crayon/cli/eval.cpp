@@ -9,7 +9,7 @@
 #include "crayon/base/files.h"
 #include "crayon/cli/commands.h"
 #include "crayon/cli/common.h"
-#include "crayon/cli/guards.h"
+#include "crayon/cli/outgoing.h"
 #include "crayon/cli/report.h"
 #include "crayon/formats/examples.h"
 #include "crayon/session/device.h"

@@ -13,7 +13,7 @@
 #include "crayon/base/interrupt.h"
 #include "crayon/cli/commands.h"
 #include "crayon/cli/common.h"
-#include "crayon/cli/guards.h"
+#include "crayon/cli/outgoing.h"
 #include "crayon/session/device.h"
 
 namespace crayon {

@@ -1,4 +1,4 @@
-#include "crayon/cli/guards.h"
+#include "crayon/cli/outgoing.h"
 
 #include <fmt/format.h>
 
