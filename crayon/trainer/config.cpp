@@ -32,6 +32,7 @@ void read_pool(TomlSection& root, TrainPoolConfig& pool) {
   pool.alpha = pool.rank;
   section.read("alpha", pool.alpha, {1e-3, 1e3});
   section.read("first_layer", pool.first_layer, {0, 1000});
+  section.read("shared_rank", pool.shared_rank, {0, 1024});
   section.finish();
 }
 
@@ -48,6 +49,7 @@ void read_gate(TomlSection section, TrainGateConfig& gate, int first_layer) {
   section.read("temperature", gate.temperature, {1e-4, 100});
   section.read("modulated", gate.modulated);
   section.read("zero_tilt_share", gate.zero_tilt_share, {0, 1});
+  section.read("least_tilt", gate.least_tilt, {0, 1});
   section.read("max_tilt", gate.max_tilt, {0, 1});
   section.read("reference", gate.reference, {1, 65536});
   section.read("fit_prompts", gate.fit_prompts, {2, kMany});
@@ -97,6 +99,7 @@ void read_loop(TomlSection section, TrainLoopConfig& train) {
   section.read("seed", train.seed, {0, 1e15});
   section.read("samples", train.samples, {1, kMany});
   section.read("steps", train.steps, {0, kMany});
+  section.read("shared_share", train.shared_share, {0, 1});
   section.read("batch_tokens", train.batch_tokens, {1, 1 << 20});
   section.read("max_tokens", train.max_tokens, {2, 1 << 20});
   section.read("max_choices", train.max_choices, {2, 1000});
@@ -269,6 +272,12 @@ std::vector<std::string> describe_train_config(const TrainConfig& config) {
       line("prompt.choice_prefix", prompt.choice_prefix),
   };
   describe_train(train, lines);
+  // Only where they say something: a checkpoint of a run without them goes on.
+  if (gate.least_tilt > 0) lines.push_back(line("gate.least_tilt", gate.least_tilt));
+  if (pool.shared_rank > 0) {
+    lines.push_back(line("pool.shared_rank", pool.shared_rank));
+    lines.push_back(line("train.shared_share", train.shared_share));
+  }
   for (const TrainSet& set : sets) {
     std::string text = fmt::format("set.{} = limit {}, weight {}", set.name, set.limit, set.weight);
     if (set.validation.empty()) text += fmt::format(", held out {}", set.validation_share);

@@ -77,6 +77,11 @@ Gate make_gate(const TrainConfig& config, const Whitening& whitening, const Matr
   gate.max_tilt = config.gate.modulated ? static_cast<float>(config.gate.max_tilt) : 1.0f;
   gate.modulated = config.gate.modulated;
   gate.reference = reference;
+  // Beside a shared adapter w = a g: an unfamiliar task gets that adapter alone.
+  if (config.pool.shared_rank > 0) {
+    gate.modulated = true;
+    gate.even.assign(keys.rows, 0.0f);
+  }
   return gate;
 }
 
@@ -120,15 +125,22 @@ void export_pool(const ValidationInputs& in, const Gate& gate, const Calibration
   manifest.calibration = calibration;
   manifest.training_json = training_json(in.config, run, sets);
   std::vector<Adapter> adapters;
+  const auto entry = [&](const std::string& name, int rank) {
+    PoolAdapterEntry one;
+    one.name = name;
+    one.file = fmt::format("adapters/{}.gguf", name);
+    one.rank = rank;
+    for (const ItemSet& set : sets) one.trained_on.push_back(set.name);
+    one.licence = all_licences(in.config);
+    return one;
+  };
   for (int i = 0; i < pool.n_adapters; ++i) {
     adapters.push_back(in.learner.lora().export_adapter(i, base.id()));
-    PoolAdapterEntry entry;
-    entry.name = fmt::format("a{}", i);
-    entry.file = fmt::format("adapters/a{}.gguf", i);
-    entry.rank = pool.rank;
-    for (const ItemSet& set : sets) entry.trained_on.push_back(set.name);
-    entry.licence = all_licences(in.config);
-    manifest.adapters.push_back(std::move(entry));
+    manifest.adapters.push_back(entry(fmt::format("a{}", i), pool.rank));
+  }
+  if (pool.shared_rank > 0) {
+    adapters.push_back(in.learner.lora().export_shared(base.id()));
+    manifest.shared.push_back(entry("shared", pool.shared_rank));
   }
   write_pool(pool.out, std::move(manifest), gate, adapters, true);
 }

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <span>
 
 #include "crayon/base/error.h"
@@ -50,23 +51,31 @@ void from_floats(const std::map<std::string, FloatTensor>& tensors, const std::s
 
 WideLoraOptions lora_options(const TrainConfig& config) {
   const auto& pool = config.pool;
+  const auto own = static_cast<float>(pool.alpha / pool.rank);
+  const bool shared = pool.shared_rank > 0;
   return {.n_adapters = pool.n_adapters,
           .rank = pool.rank,
           .first_layer = pool.first_layer,
-          .scale = static_cast<float>(pool.alpha / pool.rank * pool.n_adapters),
+          .scale = shared ? own : own * static_cast<float>(pool.n_adapters),
+          .shared_rank = pool.shared_rank,
+          .shared_scale = 1.0f,
           .seed = config.train.seed};
 }
 
-AdamW make_optimizer(const TrainLoopConfig& train, const WideLora& lora,
+/// Of a stage's parameters; the keys, which have no decay, are the second group.
+AdamW make_optimizer(const TrainLoopConfig& train, const std::vector<TrainedTensor>& parameters,
                      const torch::Tensor& keys) {
   std::vector<torch::Tensor> factors;
-  for (const auto& parameter : lora.parameters()) factors.push_back(parameter.tensor);
+  std::vector<torch::Tensor> others;
+  for (const auto& parameter : parameters) {
+    (parameter.tensor.is_same(keys) ? others : factors).push_back(parameter.tensor);
+  }
   const auto options = [](double rate, double decay) {
     return std::make_unique<AdamWOptions>(AdamWOptions(rate).weight_decay(decay));
   };
   std::vector<torch::optim::OptimizerParamGroup> groups;
   groups.emplace_back(factors, options(train.learning_rate, train.weight_decay));
-  groups.emplace_back(std::vector<torch::Tensor>{keys}, options(train.key_learning_rate, 0));
+  if (!others.empty()) groups.emplace_back(others, options(train.key_learning_rate, 0));
   return AdamW(groups, AdamWOptions(train.learning_rate));
 }
 
@@ -87,7 +96,10 @@ struct Learner::State {
         lora(net.config(), lora_options(c), net.device()),
         keys(to_torch(first_keys, net.device()).requires_grad_()),
         reference(to_torch(mixture, net.device())),
-        optimizer(make_optimizer(c.train, lora, keys)) {}
+        optimizer(make_optimizer(c.train, parameters(Stage::Gated), keys)) {
+    if (c.pool.shared_rank == 0) return;
+    shared_optimizer.emplace(make_optimizer(c.train, parameters(Stage::Shared), keys));
+  }
 
   /// g [n, N] of rows z [n, m].
   [[nodiscard]] torch::Tensor gates(const torch::Tensor& z) const {
@@ -99,18 +111,26 @@ struct Learner::State {
     all.push_back({"gate.keys", keys});
     return all;
   }
-  [[nodiscard]] AdamWParamState* moments(const torch::Tensor& tensor) {
-    const auto found = optimizer.state().find(c10::guts::to_string(tensor.unsafeGetTensorImpl()));
-    return found == optimizer.state().end() ? nullptr
-                                            : static_cast<AdamWParamState*>(found->second.get());
+  [[nodiscard]] std::vector<TrainedTensor> parameters(Stage stage) const {
+    auto all = parameters();
+    std::erase_if(all,
+                  [&](const TrainedTensor& one) { return one.shared != (stage == Stage::Shared); });
+    return all;
+  }
+  [[nodiscard]] AdamW& optimizer_of(bool shared) { return shared ? *shared_optimizer : optimizer; }
+  [[nodiscard]] AdamWParamState* moments(const TrainedTensor& one) {
+    auto& state = optimizer_of(one.shared).state();
+    const auto found = state.find(c10::guts::to_string(one.tensor.unsafeGetTensorImpl()));
+    return found == state.end() ? nullptr : static_cast<AdamWParamState*>(found->second.get());
   }
 
-  /// Adds up the workers' gradients, and `numbers` with them.
-  void add_up(std::span<double> numbers) {
+  /// Adds up the workers' gradients of a stage, and `numbers` with them.
+  void add_up(Stage stage, std::span<double> numbers) {
     if (group.size() == 1) return;
     const torch::NoGradGuard no_gradients;
+    const std::vector<TrainedTensor> trained = parameters(stage);
     std::vector<torch::Tensor> parts;
-    for (const auto& [name, tensor] : parameters()) {
+    for (const auto& [name, tensor, shared] : trained) {
       const torch::Tensor& grad = tensor.grad();  // undefined where no own item has reached it
       parts.push_back(grad.defined() ? grad.flatten() : torch::zeros_like(tensor).flatten());
     }
@@ -119,7 +139,7 @@ struct Learner::State {
     const torch::Tensor flat = torch::cat(parts);
     group.sum(flat);
     std::int64_t at = 0;
-    for (auto& [name, tensor] : parameters()) {
+    for (const auto& [name, tensor, shared] : trained) {
       const torch::Tensor sum = flat.narrow(0, at, tensor.numel()).view_as(tensor);
       if (tensor.grad().defined()) {
         tensor.mutable_grad().copy_(sum);
@@ -139,7 +159,8 @@ struct Learner::State {
   WideLora lora;
   torch::Tensor keys;
   torch::Tensor reference;
-  AdamW optimizer;
+  AdamW optimizer;  ///< Of the gated adapters and the keys.
+  std::optional<AdamW> shared_optimizer;
 };
 
 Learner::Learner(const Network& network, const TrainConfig& config, const Matrix& keys,
@@ -152,22 +173,26 @@ const WideLora& Learner::lora() const { return state_->lora; }
 Matrix Learner::keys() const { return to_matrix(state_->keys); }
 
 torch::Tensor Learner::weights(const Matrix& z, double tilt) const {
-  const double n = state_->config.pool.n_adapters;
+  const TrainPoolConfig& pool = state_->config.pool;
   const torch::Tensor mean = state_->gates(to_torch(z, state_->network.device())).mean(0);
-  return mean * tilt + (1 - tilt) / n;
+  return pool.shared_rank > 0 ? mean * tilt : mean * tilt + (1 - tilt) / pool.n_adapters;
 }
 
 StepLosses Learner::step(const StepBatch& batch) {
   State& s = *state_;
   const TrainLoopConfig& train = s.config.train;
-  s.optimizer.zero_grad();
+  const bool gated = batch.stage == Stage::Gated;
+  AdamW& optimizer = s.optimizer_of(!gated);
+  optimizer.zero_grad();
+  s.lora.freeze_shared(gated);
   // From all workers' z: each worker's gradient of w then reaches the keys through every item.
-  const torch::Tensor w = weights(batch.z, batch.tilt);
+  const torch::Tensor w = gated ? weights(batch.z, batch.tilt) : torch::Tensor();
   // Each worker's part of a mean over all items, and of terms that all of them compute.
   const double part = 1.0 / s.group.size();
-  const torch::Tensor balance = part * balance_loss(s.gates(s.reference).mean(0));
-  const torch::Tensor diversity = part * (key_overlap(s.keys) + s.lora.overlap());
-  torch::Tensor choice = torch::zeros_like(balance), answer = torch::zeros_like(balance);
+  const torch::Tensor zero = torch::zeros({}, s.keys.options().requires_grad(false));
+  const torch::Tensor balance = gated ? part * balance_loss(s.gates(s.reference).mean(0)) : zero;
+  const torch::Tensor diversity = gated ? part * (key_overlap(s.keys) + s.lora.overlap()) : zero;
+  torch::Tensor choice = zero, answer = zero;
   double tokens = 0;
   if (batch.own != nullptr) {
     const TreeBatch& tree = batch.own->tree;
@@ -182,18 +207,19 @@ StepLosses Learner::step(const StepBatch& batch) {
   }
   const torch::Tensor total =
       choice + train.answer_weight * answer + train.balance * balance + train.diversity * diversity;
-  total.backward();
+  if (total.requires_grad()) total.backward();  // a worker may have no item of the shared stage
   double sums[] = {total.item<double>(),   choice.item<double>(),    answer.item<double>(),
                    balance.item<double>(), diversity.item<double>(), tokens};
-  s.add_up(sums);
+  s.add_up(batch.stage, sums);
   StepLosses losses{sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], 0};
   std::vector<torch::Tensor> all;
-  for (const auto& parameter : s.parameters()) all.push_back(parameter.tensor);
+  for (const auto& parameter : s.parameters(batch.stage)) all.push_back(parameter.tensor);
   losses.gradient = torch::nn::utils::clip_grad_norm_(all, train.clip);
   if (!losses.finite()) return losses;
-  set_rate(s.optimizer, 0, batch.rate * train.learning_rate);
-  set_rate(s.optimizer, 1, batch.rate * train.key_learning_rate);
-  s.optimizer.step();
+  set_rate(optimizer, 0, batch.rate * train.learning_rate);
+  if (gated) set_rate(optimizer, 1, batch.rate * train.key_learning_rate);
+  optimizer.step();
+  if (!gated) return losses;
   const torch::NoGradGuard no_gradients;
   s.keys.div_(s.keys.norm(2, 1, true));
   return losses;
@@ -201,9 +227,10 @@ StepLosses Learner::step(const StepBatch& batch) {
 
 std::map<std::string, FloatTensor> Learner::tensors() const {
   std::map<std::string, FloatTensor> result;
-  for (const auto& [name, tensor] : state_->parameters()) {
+  for (const auto& one : state_->parameters()) {
+    const auto& [name, tensor, shared] = one;
     result[name] = to_floats(tensor);
-    const AdamWParamState* moments = state_->moments(tensor);
+    const AdamWParamState* moments = state_->moments(one);
     if (moments == nullptr) continue;
     result["adam.mean." + name] = to_floats(moments->exp_avg());
     result["adam.square." + name] = to_floats(moments->exp_avg_sq());
@@ -213,7 +240,7 @@ std::map<std::string, FloatTensor> Learner::tensors() const {
 }
 
 void Learner::load(const std::map<std::string, FloatTensor>& tensors) {
-  for (const auto& [name, tensor] : state_->parameters()) {
+  for (const auto& [name, tensor, shared] : state_->parameters()) {
     from_floats(tensors, name, tensor);
     if (tensors.find("adam.step." + name) == tensors.end()) continue;
     auto moments = std::make_unique<AdamWParamState>();
@@ -224,7 +251,7 @@ void Learner::load(const std::map<std::string, FloatTensor>& tensors) {
     moments->exp_avg_sq(torch::zeros_like(tensor));
     from_floats(tensors, "adam.mean." + name, moments->exp_avg());
     from_floats(tensors, "adam.square." + name, moments->exp_avg_sq());
-    state_->optimizer.state()[c10::guts::to_string(tensor.unsafeGetTensorImpl())] =
+    state_->optimizer_of(shared).state()[c10::guts::to_string(tensor.unsafeGetTensorImpl())] =
         std::move(moments);
   }
 }

@@ -48,10 +48,14 @@ void Run::step() {
     own_z = whiten(whitening_, batch->h);
   }
   const Matrix z = join_rows(own_z, own, items.size(), reference_.cols, group_);
-  const double middle = progress_share(0.5, 0.5 * static_cast<double>(items.size()));
-  const double rate = rate_factor(config_.train, middle);
-  const StepLosses losses = learner_->step(
-      {.own = batch ? &*batch : nullptr, .z = z, .tilt = planned.tilt, .rate = rate});
+  const StagePoint at =
+      stage_at(config_, progress_share(0.5, 0.5 * static_cast<double>(items.size())));
+  const double rate = rate_factor(config_.train, at.progress);
+  const StepLosses losses = learner_->step({.own = batch ? &*batch : nullptr,
+                                            .z = z,
+                                            .tilt = planned.tilt,
+                                            .rate = rate,
+                                            .stage = at.stage});
   if (!losses.finite()) refuse_losses(planned, losses);
   ++step_;
   samples_ += static_cast<std::int64_t>(items.size());

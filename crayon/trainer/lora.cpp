@@ -70,15 +70,17 @@ MatrixName require_name(const std::string& name, const NetworkConfig& config) {
 }
 
 void check_options(const NetworkConfig& config, const WideLoraOptions& options) {
-  if (options.n_adapters >= 1 && options.rank >= 1 && options.first_layer >= 0 &&
-      options.first_layer < config.n_layers) {
+  if (options.n_adapters >= 1 && options.rank >= 1 && options.shared_rank >= 0 &&
+      options.first_layer >= 0 && options.first_layer < config.n_layers) {
     return;
   }
   throw Error(
       ErrorCode::InvalidArgument,
-      fmt::format("{} adapters of rank {} from layer {}: expected at least one adapter, "
-                  "rank 1 or more and a layer from 0 to {}",
-                  options.n_adapters, options.rank, options.first_layer, config.n_layers - 1));
+      fmt::format(
+          "{} adapters of rank {} (shared {}) from layer {}: expected at least one adapter, "
+          "rank 1 or more (shared 0 or more) and a layer from 0 to {}",
+          options.n_adapters, options.rank, options.shared_rank, options.first_layer,
+          config.n_layers - 1));
 }
 
 WideLoraOptions options_for(const NetworkConfig& config, std::span<const Adapter> adapters) {
@@ -111,10 +113,13 @@ WideLora::WideLora(const NetworkConfig& config, const WideLoraOptions& options,
   add_groups(config, device);
   const torch::NoGradGuard no_grad;
   Rng rng(options.seed, "lora");
-  for (auto& group : groups_) {
-    const double bound = 1.0 / std::sqrt(static_cast<double>(group.a.size(1)));
-    group.a.copy_(uniform(group.a.size(0), group.a.size(1), bound, rng));
-  }
+  const auto start = [](const Tensor& a, Rng& from) {
+    a.copy_(uniform(a.size(0), a.size(1), 1.0 / std::sqrt(static_cast<double>(a.size(1))), from));
+  };
+  for (auto& group : groups_) start(group.own.a, rng);
+  if (options.shared_rank == 0) return;
+  Rng shared_rng(options.seed, "shared lora");
+  for (auto& group : groups_) start(group.shared.a, shared_rng);
 }
 
 WideLora::WideLora(const NetworkConfig& config, std::span<const Adapter> adapters,
@@ -131,13 +136,16 @@ WideLora::WideLora(const NetworkConfig& config, std::span<const Adapter> adapter
 void WideLora::add_groups(const NetworkConfig& config, torch::Device device) {
   const std::int64_t wide = static_cast<std::int64_t>(options_.n_adapters) * options_.rank;
   const auto leaf = torch::TensorOptions().device(device).requires_grad(true);
+  const auto pair = [&](const MatrixGroup& matrices, std::int64_t rank) {
+    const auto kinds = static_cast<std::int64_t>(matrices.kinds.size());
+    Pair zeros{torch::zeros({kinds * rank, matrices.d_in}, leaf), {}};
+    for (const auto d_out : matrices.d_out) zeros.b.push_back(torch::zeros({d_out, rank}, leaf));
+    return zeros;
+  };
   for (int layer = options_.first_layer; layer < config.n_layers; ++layer) {
     for (const auto& matrices : matrix_groups(config)) {
-      const auto kinds = static_cast<std::int64_t>(matrices.kinds.size());
-      Group group{matrices.kinds, torch::zeros({kinds * wide, matrices.d_in}, leaf), {}};
-      for (const std::int64_t d_out : matrices.d_out) {
-        group.b.push_back(torch::zeros({d_out, wide}, leaf));
-      }
+      Group group{matrices.kinds, pair(matrices, wide), {}};
+      if (options_.shared_rank > 0) group.shared = pair(matrices, options_.shared_rank);
       groups_.push_back(std::move(group));
     }
   }
@@ -153,16 +161,16 @@ void WideLora::load(const NetworkConfig& config, int i, const LoraTensor& tensor
     const auto kind = std::find(found.kinds.begin(), found.kinds.end(), name.kind);
     if (kind == found.kinds.end()) continue;
     const auto k = kind - found.kinds.begin();
-    const Tensor& b = found.b[static_cast<std::size_t>(k)];
-    if (std::cmp_not_equal(tensor.a.cols, found.a.size(1)) ||
+    const Tensor& b = found.own.b[static_cast<std::size_t>(k)];
+    if (std::cmp_not_equal(tensor.a.cols, found.own.a.size(1)) ||
         std::cmp_not_equal(tensor.b.rows, b.size(0))) {
       throw Error(
           ErrorCode::Incompatible,
           fmt::format("adapter tensor '{}' maps {} to {} numbers, but the base's matrix "
                       "maps {} to {}; use an adapter of this base",
-                      tensor.name, tensor.a.cols, tensor.b.rows, found.a.size(1), b.size(0)));
+                      tensor.name, tensor.a.cols, tensor.b.rows, found.own.a.size(1), b.size(0)));
     }
-    found.a.narrow(0, k * wide + first, rank).copy_(to_torch(tensor.a));
+    found.own.a.narrow(0, k * wide + first, rank).copy_(to_torch(tensor.a));
     b.narrow(1, first, rank).copy_(to_torch(tensor.b) * tensor.scale);
   }
 }
@@ -174,42 +182,75 @@ const WideLora::Group& WideLora::group(int layer, int index) const {
 
 std::vector<TrainedTensor> WideLora::parameters() const {
   std::vector<TrainedTensor> all;
-  for (std::size_t g = 0; g < groups_.size(); ++g) {
+  const auto add = [&](std::size_t g, const Pair& pair, const std::string& prefix, bool shared) {
     const int layer = options_.first_layer + static_cast<int>(g) / kMatrixGroups;
-    const Group& group = groups_[g];
-    all.push_back({fmt::format("blk.{}.{}.a", layer, group_name(group.kinds)), group.a});
-    for (std::size_t k = 0; k < group.kinds.size(); ++k) {
-      all.push_back({fmt::format("blk.{}.{}.b", layer, group.kinds[k]), group.b[k]});
+    const std::vector<std::string>& kinds = groups_[g].kinds;
+    all.push_back({fmt::format("{}blk.{}.{}.a", prefix, layer, group_name(kinds)), pair.a, shared});
+    for (std::size_t k = 0; k < pair.b.size(); ++k) {
+      all.push_back({fmt::format("{}blk.{}.{}.b", prefix, layer, kinds[k]), pair.b[k], shared});
     }
-  }
+  };
+  for (std::size_t g = 0; g < groups_.size(); ++g) add(g, groups_[g].own, "", false);
+  if (options_.shared_rank == 0) return all;
+  for (std::size_t g = 0; g < groups_.size(); ++g) add(g, groups_[g].shared, "shared.", true);
   return all;
 }
 
 torch::Tensor WideLora::gain(const torch::Tensor& weights) const {
-  return (weights * options_.scale).repeat_interleave(options_.rank);
+  Tensor own;
+  if (weights.defined()) own = (weights * options_.scale).repeat_interleave(options_.rank);
+  if (options_.shared_rank == 0) return own;
+  const Tensor shared = torch::full({options_.shared_rank}, options_.shared_scale,
+                                    groups_[0].own.a.options().requires_grad(false));
+  return weights.defined() ? torch::cat({shared, own}) : shared;
+}
+
+GroupFactors WideLora::shared_factors(const Group& group, const Tensor& gain,
+                                      NumberType type) const {
+  const auto used = [&](const Tensor& tensor) {
+    return (shared_frozen_ ? tensor.detach() : tensor).to(scalar_type(type));
+  };
+  GroupFactors factors{used(group.shared.a), {}, gain};
+  for (const auto& b : group.shared.b) factors.b.push_back(used(b));
+  return factors;
 }
 
 GroupFactors WideLora::factors(int layer, int index, const torch::Tensor& gain,
                                NumberType type) const {
   const Group& found = group(layer, index);
   const auto kinds = static_cast<std::int64_t>(found.kinds.size());
-  GroupFactors factors{found.a.to(scalar_type(type)), {}, kinds == 1 ? gain : gain.repeat(kinds)};
-  for (const auto& b : found.b) factors.b.push_back(b.to(scalar_type(type)));
+  const Tensor gains = kinds == 1 ? gain : gain.repeat(kinds);
+  GroupFactors factors{{}, {}, gains};
+  if (options_.shared_rank > 0) factors = shared_factors(found, gains, type);
+  if (options_.shared_rank > 0 && gain.size(0) == options_.shared_rank) return factors;
+  const Tensor a = found.own.a.to(scalar_type(type));
+  if (options_.shared_rank == 0) {
+    factors.a = a;
+    for (const auto& b : found.own.b) factors.b.push_back(b.to(scalar_type(type)));
+    return factors;
+  }
+  const std::int64_t d_in = a.size(1);
+  factors.a = torch::cat({factors.a.view({kinds, -1, d_in}), a.view({kinds, -1, d_in})}, 1)
+                  .reshape({-1, d_in});
+  for (std::size_t k = 0; k < factors.b.size(); ++k) {
+    factors.b[k] = torch::cat({factors.b[k], found.own.b[k].to(scalar_type(type))}, 1);
+  }
   return factors;
 }
 
-Adapter WideLora::export_adapter(int i, const std::string& base_id) const {
-  const std::int64_t wide = static_cast<std::int64_t>(options_.n_adapters) * options_.rank;
-  const std::int64_t first = static_cast<std::int64_t>(i) * options_.rank;
+Adapter WideLora::cut_out(const std::string& base_id, bool shared, std::int64_t first,
+                          std::int64_t rank) const {
   Adapter adapter{base_id, {}};
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     const int layer = options_.first_layer + static_cast<int>(g) / kMatrixGroups;
     const Group& group = groups_[g];
-    for (std::size_t k = 0; k < group.kinds.size(); ++k) {
-      const auto row = static_cast<std::int64_t>(k) * wide + first;
-      adapter.tensors.push_back(
-          {weight_name(layer, group.kinds[k]), to_matrix(group.a.narrow(0, row, options_.rank)),
-           to_matrix(group.b[k].narrow(1, first, options_.rank)), options_.scale});
+    const Pair& pair = shared ? group.shared : group.own;
+    for (std::size_t k = 0; k < pair.b.size(); ++k) {
+      const auto row = static_cast<std::int64_t>(k) * pair.b[k].size(1) + first;
+      adapter.tensors.push_back({weight_name(layer, group.kinds[k]),
+                                 to_matrix(pair.a.narrow(0, row, rank)),
+                                 to_matrix(pair.b[k].narrow(1, first, rank)),
+                                 shared ? options_.shared_scale : options_.scale});
     }
   }
   std::sort(adapter.tensors.begin(), adapter.tensors.end(),
@@ -217,17 +258,26 @@ Adapter WideLora::export_adapter(int i, const std::string& base_id) const {
   return adapter;
 }
 
+Adapter WideLora::export_adapter(int i, const std::string& base_id) const {
+  return cut_out(base_id, false, static_cast<std::int64_t>(i) * options_.rank, options_.rank);
+}
+
+Adapter WideLora::export_shared(const std::string& base_id) const {
+  return cut_out(base_id, true, 0, options_.shared_rank);
+}
+
 // <B_i A_i, B_j A_j> is the sum over the r x r block (i, j) of (B^T B) * (A A^T).
 torch::Tensor WideLora::overlap() const {
   constexpr double kTiny = 1e-20;  // keeps 0 / 0 at 0 while B is zero
   const std::int64_t n = options_.n_adapters, r = options_.rank;
-  Tensor sum = torch::zeros({}, groups_[0].a.options().requires_grad(false));
+  Tensor sum = torch::zeros({}, groups_[0].own.a.options().requires_grad(false));
   if (n < 2) return sum;
   std::int64_t matrices = 0;
   for (const auto& group : groups_) {
-    for (std::size_t k = 0; k < group.b.size(); ++k) {
-      const Tensor a = group.a.narrow(0, static_cast<std::int64_t>(k) * n * r, n * r);
-      const Tensor blocks = group.b[k].t().mm(group.b[k]) * a.mm(a.t());
+    for (std::size_t k = 0; k < group.own.b.size(); ++k) {
+      const Tensor& b = group.own.b[k];
+      const Tensor a = group.own.a.narrow(0, static_cast<std::int64_t>(k) * n * r, n * r);
+      const Tensor blocks = b.t().mm(b) * a.mm(a.t());
       const Tensor products = blocks.view({n, r, n, r}).sum({1, 3});
       const Tensor norms = products.diagonal();
       const Tensor squared = products.square() / (norms.outer(norms) + kTiny);

@@ -75,7 +75,8 @@ double BatchPlan::draw_tilt() {
   const double kind = rng_.uniform();  // both are drawn always: the stream does not depend on them
   const double tilt = rng_.uniform();
   if (!options_.modulated) return 1;
-  return kind < options_.zero_tilt_share ? 0 : tilt;
+  if (kind < options_.zero_tilt_share) return 0;
+  return options_.least_tilt + (1 - options_.least_tilt) * tilt;
 }
 
 PlannedBatch BatchPlan::next() {
@@ -116,6 +117,12 @@ void BatchPlan::set_state(const PlanState& state) {
     }
     sets_[i].cursor = state.cursors[i];
   }
+}
+
+StagePoint stage_at(const TrainConfig& config, double progress) {
+  const double first = config.pool.shared_rank > 0 ? config.train.shared_share : 0;
+  if (progress < first) return {Stage::Shared, progress / first};
+  return {Stage::Gated, first < 1 ? (progress - first) / (1 - first) : 1};
 }
 
 double rate_factor(const TrainLoopConfig& train, double progress) {

@@ -115,7 +115,8 @@ BatchPlan make_plan(const TrainConfig& config, std::span<const ItemSet> sets) {
           {.seed = config.train.seed,
            .batch_tokens = config.train.batch_tokens,
            .modulated = config.gate.modulated,
-           .zero_tilt_share = config.gate.zero_tilt_share}};
+           .zero_tilt_share = config.gate.zero_tilt_share,
+           .least_tilt = config.gate.least_tilt}};
 }
 
 std::vector<const TrainItem*> sample_mixture(const TrainConfig& config,

@@ -20,8 +20,11 @@ struct TrainPoolConfig {
   std::filesystem::path out = ".";  ///< The pool's folder, relative to the config file's folder.
   int n_adapters = 8;               ///< N
   int rank = 4;                     ///< Of each adapter.
-  double alpha = 4;      ///< delta W_i = alpha / rank * B_i A_i, times N, which is folded in.
+  /// delta W_i = alpha / rank * B_i A_i, times N, which is folded in (not beside a shared adapter).
+  double alpha = 4;
   int first_layer = 15;  ///< Adapters sit in this layer and above.
+  int shared_rank = 0;   ///< Of one shared adapter (its alpha is its rank); 0: none. It is trained
+                         ///< alone first and then stands still; w = a g weighs the others on top.
 };
 
 /// `[gate]`: how embeddings become weights.
@@ -30,7 +33,8 @@ struct TrainGateConfig {
   int dims = 64;                               ///< m, numbers that the whitening keeps.
   double temperature = 0.05;                   ///< tau, not learnt.
   bool modulated = true;                       ///< false: w is the gates' mean alone.
-  double zero_tilt_share = 0.3;  ///< Share of batches with a = 0; the others draw a in 0..1.
+  double zero_tilt_share = 0.3;  ///< Share of batches with a = 0; the others draw a up to 1.
+  double least_tilt = 0;         ///< Least a that the others draw.
   double max_tilt = 0.5;         ///< a of a wholly familiar task, at deployment.
   int reference = 512;           ///< Training prompts kept as z, for familiarity.
   int fit_prompts = 2000;        ///< Training prompts that whitening and first keys are fitted on.
@@ -41,6 +45,7 @@ struct TrainLoopConfig {
   std::uint64_t seed = 1;
   std::int64_t samples = 20000;      ///< Samples to see; used when `steps` is 0.
   std::int64_t steps = 0;            ///< Batches to run, or 0.
+  double shared_share = 0.5;         ///< Part of the run that trains the shared adapter.
   int batch_tokens = 2048;           ///< Tokens a batch, all choices of its items counted.
   int max_tokens = 256;              ///< Longer items are left out and counted.
   int max_choices = 8;               ///< Of a training item: the right one and random others.

@@ -225,8 +225,10 @@ class JointTraining : public ::testing::Test {
   ~JointTraining() override { set_interrupted(false); }
 
   /// The same run by `n` workers in `folder`. @return worker 0's report
-  static TrainReport train(const fs::path& folder, int n, const TrainRunOptions& options = {}) {
-    const TrainConfig config = load_train_config(folder / "train.toml");
+  static TrainReport train(const fs::path& folder, int n, const TrainRunOptions& options = {},
+                           int shared_rank = 0) {
+    TrainConfig config = load_train_config(folder / "train.toml");
+    config.pool.shared_rank = shared_rank;
     if (n == 1) {
       std::ostringstream notes;
       return train_pool(config, options, notes);
@@ -245,39 +247,43 @@ class JointTraining : public ::testing::Test {
     for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], want[i], 1e-4) << i;
   }
 
+  /// Trains by one process and by 2 and 3 workers, and compares all that comes of it.
+  void compare(int shared_rank) {
+    const TrainReport want = train(alone_.path(), 1, {}, shared_rank);
+    ASSERT_EQ(want.losses.size(), 12u);
+    const Checkpoint one = CheckpointFolder(alone_.path() / "checkpoints").load_newest();
+    for (const int n : {2, 3}) {
+      TemporaryFolder together;
+      write_training_files(together.path(), kSmall);
+      const TrainReport got = train(together.path(), n, {}, shared_rank);
+      EXPECT_TRUE(got.finished);
+      expect_same(got.losses, want.losses);
+      EXPECT_EQ(got.samples, want.samples);
+      ASSERT_EQ(got.validation.size(), want.validation.size());
+      for (std::size_t i = 0; i < got.validation.size(); ++i) {
+        EXPECT_EQ(got.validation[i].base, want.validation[i].base);
+        EXPECT_EQ(got.validation[i].tilted, want.validation[i].tilted);
+      }
+      const Checkpoint many = CheckpointFolder(together.path() / "checkpoints").load_newest();
+      ASSERT_EQ(many.tensors.size(), one.tensors.size());
+      for (const auto& [name, tensor] : one.tensors) {
+        const auto& other = many.tensors.at(name);
+        ASSERT_EQ(other.data.size(), tensor.data.size()) << name;
+        for (std::size_t i = 0; i < tensor.data.size(); ++i) {
+          ASSERT_NEAR(other.data[i], tensor.data[i], 1e-3) << name << " " << i;
+        }
+      }
+      EXPECT_TRUE(fs::exists(together.path() / "pool" / "pool.json"));
+    }
+  }
+
   /// Batches of 1 to 4 items: some leave a worker without any.
   static constexpr const char* kSmall = "batch_tokens = 60\ncache_gib = 0.00002";
   TemporaryFolder alone_;
 };
 
-TEST_F(JointTraining, WorkersHaveTheLossesAndThePoolOfOneProcess) {
-  const TrainReport want = train(alone_.path(), 1);
-  ASSERT_EQ(want.losses.size(), 12u);
-  const Checkpoint one = CheckpointFolder(alone_.path() / "checkpoints").load_newest();
-  for (const int n : {2, 3}) {
-    TemporaryFolder together;
-    write_training_files(together.path(), kSmall);
-    const TrainReport got = train(together.path(), n);
-    EXPECT_TRUE(got.finished);
-    expect_same(got.losses, want.losses);
-    EXPECT_EQ(got.samples, want.samples);
-    ASSERT_EQ(got.validation.size(), want.validation.size());
-    for (std::size_t i = 0; i < got.validation.size(); ++i) {
-      EXPECT_EQ(got.validation[i].base, want.validation[i].base);
-      EXPECT_EQ(got.validation[i].tilted, want.validation[i].tilted);
-    }
-    const Checkpoint many = CheckpointFolder(together.path() / "checkpoints").load_newest();
-    ASSERT_EQ(many.tensors.size(), one.tensors.size());
-    for (const auto& [name, tensor] : one.tensors) {
-      const auto& other = many.tensors.at(name);
-      ASSERT_EQ(other.data.size(), tensor.data.size()) << name;
-      for (std::size_t i = 0; i < tensor.data.size(); ++i) {
-        ASSERT_NEAR(other.data[i], tensor.data[i], 1e-3) << name << " " << i;
-      }
-    }
-    EXPECT_TRUE(fs::exists(together.path() / "pool" / "pool.json"));
-  }
-}
+TEST_F(JointTraining, WorkersHaveTheLossesAndThePoolOfOneProcess) { compare(0); }
+TEST_F(JointTraining, SoTheyDoOfAPoolWithASharedAdapter) { compare(2); }
 
 TEST_F(JointTraining, ACheckpointGoesOnWithAnotherNumberOfWorkers) {
   const TrainReport want = train(alone_.path(), 1);

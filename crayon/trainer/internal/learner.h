@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "crayon/trainer/internal/plan.h"
 #include "crayon/trainer/internal/process_group.h"
 #include "crayon/trainer/internal/trunk_cache.h"
 
@@ -18,6 +19,7 @@ struct StepBatch {
   const Matrix& z;                 ///< [B, m] of all items of the batch, on all workers alike.
   double tilt = 0;                 ///< a
   double rate = 1;                 ///< Factor on the learning rates.
+  Stage stage = Stage::Gated;
 };
 
 /// Of the whole batch, the same on all workers.
@@ -43,7 +45,8 @@ class Learner {
   ~Learner();
   Learner(Learner&&) noexcept;
 
-  /// w [N] = (1 - a)/N + a mean_k g(z_k); carries a gradient to the keys.
+  /// w [N] = (1 - a)/N + a mean_k g(z_k), beside a shared adapter a mean_k g(z_k); carries a
+  /// gradient to the keys.
   [[nodiscard]] torch::Tensor weights(const Matrix& z, double tilt) const;
 
   /// One step, by all workers together: losses are means over the items of all of them, gradients

@@ -1,6 +1,8 @@
-// The pool in training: N adapters side by side as one wide gated LoRA.
-//   A_cat [R, d_in]   B_cat [d_out, R]   R = N r, adapter i has columns i r to (i + 1) r
-//   y = W x + B_cat (diag(w expanded over r, times scale) (A_cat x))
+// The pool in training: N adapters side by side as one wide gated LoRA, behind a shared adapter
+// where the pool has one.
+//   A_cat [R, d_in]   B_cat [d_out, R]   R = r_s + N r: the shared adapter's r_s, then adapter i's
+//   r y = W x + B_cat (diag(gain) (A_cat x)), gain = shared scale, then w expanded over r times
+//   scale
 // Matrices with the same input share one A tensor: attn_q, attn_k, attn_v and ffn_gate, ffn_up.
 #pragma once
 
@@ -34,20 +36,24 @@ struct WideLoraOptions {
   int rank = 4;         ///< Of each adapter.
   int first_layer = 0;  ///< Layers from here up are adapted.
   float scale = 1.0f;   ///< alpha / r (rsLoRA: alpha / sqrt r), times a folded factor such as N.
+  int shared_rank = 0;  ///< Of the shared adapter; 0: none.
+  float shared_scale = 1.0f;
   std::uint64_t seed = 1;
 };
 
 /// One of the tensors that are trained (not NamedTensor: that is a safetensors one, in formats).
 struct TrainedTensor {
-  std::string name;  ///< "blk.15.attn_qkv.a", "blk.15.attn_q.b"
+  std::string
+      name;  ///< "blk.15.attn_qkv.a", "blk.15.attn_q.b"; the shared adapter's: "shared.blk..."
   torch::Tensor tensor;
+  bool shared = false;  ///< Of the shared adapter.
 };
 
 /// The wide LoRA's tensors of one group; A and B in the number type of a forward pass.
 struct GroupFactors {
   torch::Tensor a;               ///< [kinds * R, d_in]
   std::vector<torch::Tensor> b;  ///< One a kind, [d_out, R]
-  torch::Tensor gain;            ///< f32 [kinds * R]: scale * w, expanded.
+  torch::Tensor gain;            ///< f32 [kinds * R]
 };
 
 class WideLora {
@@ -68,7 +74,8 @@ class WideLora {
   /// shared: writing their data under NoGradGuard is how an optimizer or a checkpoint sets them.
   [[nodiscard]] std::vector<TrainedTensor> parameters() const;
 
-  /// scale * w expanded over the ranks, f32 [R], from weights f32 [N]; carries the gradient to w.
+  /// The gain, f32 [R], from weights f32 [N]; carries the gradient to w. Undefined weights stand
+  /// for the shared adapter alone: [r_s], and factors() then leaves the others out.
   [[nodiscard]] torch::Tensor gain(const torch::Tensor& weights) const;
 
   /// @param gain  of gain(), once for all layers
@@ -78,22 +85,38 @@ class WideLora {
   /// Adapter i with 0 <= i < N; its scale holds options().scale, so that exported adapters summed
   /// with weights w are this LoRA at w.
   [[nodiscard]] Adapter export_adapter(int i, const std::string& base_id) const;
+  /// The shared adapter. Only where there is one.
+  [[nodiscard]] Adapter export_shared(const std::string& base_id) const;
+
+  /// A frozen shared adapter is used but gets no gradient.
+  void freeze_shared(bool frozen) { shared_frozen_ = frozen; }
 
   /// Mean squared cosine between the deltas B_i A_i of different adapters, over all matrices, from
   /// r x r products (ours). 0 while B is zero.
   [[nodiscard]] torch::Tensor overlap() const;
 
  private:
-  struct Group {
-    std::vector<std::string> kinds;
+  /// A [kinds * rank, d_in] and a B [d_out, rank] for each kind.
+  struct Pair {
     torch::Tensor a;
     std::vector<torch::Tensor> b;
   };
+  struct Group {
+    std::vector<std::string> kinds;
+    Pair own;
+    Pair shared;  ///< Undefined, empty without one.
+  };
+  [[nodiscard]] GroupFactors shared_factors(const Group& group, const torch::Tensor& gain,
+                                            NumberType type) const;
+  /// Rows first to first + rank of each kind, as an adapter.
+  [[nodiscard]] Adapter cut_out(const std::string& base_id, bool shared, std::int64_t first,
+                                std::int64_t rank) const;
   [[nodiscard]] const Group& group(int layer, int index) const;
   void add_groups(const NetworkConfig& config, torch::Device device);
   void load(const NetworkConfig& config, int i, const LoraTensor& tensor);
 
   WideLoraOptions options_;
+  bool shared_frozen_ = false;
   std::vector<Group> groups_;  ///< kMatrixGroups for each layer from first_layer up.
 };
 

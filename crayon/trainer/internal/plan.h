@@ -30,6 +30,7 @@ struct PlanOptions {
   int batch_tokens = 2048;
   bool modulated = true;
   double zero_tilt_share = 0.3;
+  double least_tilt = 0;  ///< Of the other batches.
 };
 
 /// Draws a set for each batch in proportion to its weight; within a set, epochs in random order.
@@ -63,7 +64,18 @@ class BatchPlan {
   Rng rng_;
 };
 
-/// Factor on the rates after `progress` in 0..1 of the run: a linear rise over `warmup`, then half
+/// What a step trains: a pool's shared adapter alone comes first, then the gated adapters and the
+/// keys on top of it. A pool without one has the second stage only.
+enum class Stage { Shared, Gated };
+
+struct StagePoint {
+  Stage stage = Stage::Gated;
+  double progress = 0;  ///< In 0..1 of the stage.
+};
+/// @param progress  in 0..1 of the run
+[[nodiscard]] StagePoint stage_at(const TrainConfig& config, double progress);
+
+/// Factor on the rates after `progress` in 0..1 of a stage: a linear rise over `warmup`, then half
 /// a cosine down to least_rate (Loshchilov and Hutter 2017, one cycle).
 [[nodiscard]] double rate_factor(const TrainLoopConfig& train, double progress);
 
