@@ -18,7 +18,29 @@ namespace fs = std::filesystem;
 
 constexpr double kMany = 1e9;
 
-void read_pool(TomlSection& root, TrainPoolConfig& pool) {
+/// `path` in `folder` or in the nearest folder above it that holds it.
+fs::path find_upwards(const fs::path& folder, const fs::path& path) {
+  if (path.is_absolute()) return path;
+  for (fs::path at = folder;; at = at.parent_path()) {
+    std::error_code ignored;
+    if (fs::exists(at / path, ignored)) return (at / path).lexically_normal();
+    if (at == at.root_path() || at.empty()) return {};
+  }
+}
+
+/// A file or folder, looked for; the key must be there.
+fs::path read_place(TomlSection& section, const std::string& key, const fs::path& folder) {
+  fs::path wanted;
+  section.read(key, wanted);
+  section.require(key);
+  const fs::path found = find_upwards(folder, wanted);
+  if (!found.empty()) return found;
+  throw Error(ErrorCode::NotFound,
+              fmt::format("{} = \"{}\": no such file in {} or a folder above it; mend the path",
+                          key, wanted.string(), folder.string()));
+}
+
+void read_pool(TomlSection& root, const fs::path& folder, TrainPoolConfig& pool) {
   TomlSection base = root.table("base");
   base.read("model", pool.base);
   base.require("model");
@@ -33,6 +55,10 @@ void read_pool(TomlSection& root, TrainPoolConfig& pool) {
   section.read("alpha", pool.alpha, {1e-3, 1e3});
   section.read("first_layer", pool.first_layer, {0, 1000});
   section.read("shared_rank", pool.shared_rank, {0, 1024});
+  if (section.has("shared_from")) {
+    if (pool.shared_rank > 0) section.fail("shared_rank", "comes from shared_from; leave it out");
+    pool.shared_from = read_place(section, "shared_from", folder);
+  }
   section.finish();
 }
 
@@ -128,28 +154,6 @@ void read_loop(TomlSection section, TrainLoopConfig& train) {
   section.finish();
 }
 
-/// `path` in `folder` or in the nearest folder above it that holds it.
-fs::path find_upwards(const fs::path& folder, const fs::path& path) {
-  if (path.is_absolute()) return path;
-  for (fs::path at = folder;; at = at.parent_path()) {
-    std::error_code ignored;
-    if (fs::exists(at / path, ignored)) return (at / path).lexically_normal();
-    if (at == at.root_path() || at.empty()) return {};
-  }
-}
-
-/// A file or folder of a set, looked for; the key must be there.
-fs::path read_place(TomlSection& section, const std::string& key, const fs::path& folder) {
-  fs::path wanted;
-  section.read(key, wanted);
-  section.require(key);
-  const fs::path found = find_upwards(folder, wanted);
-  if (!found.empty()) return found;
-  throw Error(ErrorCode::NotFound,
-              fmt::format("{} = \"{}\": no such file in {} or a folder above it; mend the path",
-                          key, wanted.string(), folder.string()));
-}
-
 /// The sets of one `[[set]]`: itself, or those of its folder, which share its other settings.
 std::vector<TrainSet> read_set(TomlSection& section, const fs::path& folder) {
   TrainSet set;
@@ -231,7 +235,7 @@ TrainConfig parse_train_config(const std::string& text, const fs::path& file) {
   config.file = fs::absolute(file).lexically_normal();
   const fs::path folder = config.file.parent_path();
   TomlSection root = parse_toml(text, file.string());
-  read_pool(root, config.pool);
+  read_pool(root, folder, config.pool);
   read_gate(root.table("gate"), config.gate, config.pool.first_layer);
   read_prompt(root.table("prompt"), config.prompt);
   read_loop(root.table("train"), config.train);
@@ -276,7 +280,7 @@ std::vector<std::string> describe_train_config(const TrainConfig& config) {
   if (gate.least_tilt > 0) lines.push_back(line("gate.least_tilt", gate.least_tilt));
   if (pool.shared_rank > 0) {
     lines.push_back(line("pool.shared_rank", pool.shared_rank));
-    lines.push_back(line("train.shared_share", train.shared_share));
+    if (pool.shared_from.empty()) lines.push_back(line("train.shared_share", train.shared_share));
   }
   for (const TrainSet& set : sets) {
     std::string text = fmt::format("set.{} = limit {}, weight {}", set.name, set.limit, set.weight);

@@ -58,7 +58,6 @@ WideLoraOptions lora_options(const TrainConfig& config) {
           .first_layer = pool.first_layer,
           .scale = shared ? own : own * static_cast<float>(pool.n_adapters),
           .shared_rank = pool.shared_rank,
-          .shared_scale = 1.0f,
           .seed = config.train.seed};
 }
 
@@ -169,6 +168,9 @@ Learner::Learner(const Network& network, const TrainConfig& config, const Matrix
 Learner::~Learner() = default;
 Learner::Learner(Learner&&) noexcept = default;
 
+void Learner::set_shared(const Adapter& adapter) {
+  state_->lora.set_shared(state_->network.config(), adapter);
+}
 const WideLora& Learner::lora() const { return state_->lora; }
 Matrix Learner::keys() const { return to_matrix(state_->keys); }
 

@@ -129,7 +129,26 @@ WideLora::WideLora(const NetworkConfig& config, std::span<const Adapter> adapter
   add_groups(config, device);
   const torch::NoGradGuard no_grad;
   for (std::size_t i = 0; i < adapters.size(); ++i) {
-    for (const auto& tensor : adapters[i].tensors) load(config, static_cast<int>(i), tensor);
+    const auto first = static_cast<std::int64_t>(i) * options_.rank;
+    for (const auto& tensor : adapters[i].tensors) load(config, false, first, tensor);
+  }
+}
+
+void WideLora::set_shared(const NetworkConfig& config, const Adapter& adapter) {
+  const torch::NoGradGuard no_grad;
+  for (const auto& group : groups_) {
+    group.shared.a.zero_();
+    for (const auto& b : group.shared.b) b.zero_();
+  }
+  for (const auto& tensor : adapter.tensors) {
+    const MatrixName name = require_name(tensor.name, config);
+    if (name.layer < options_.first_layer) {
+      throw Error(ErrorCode::Incompatible,
+                  fmt::format("the shared adapter has '{}', below the pool's first layer {}; lower "
+                              "[pool] first_layer to {} or less",
+                              tensor.name, options_.first_layer, name.layer));
+    }
+    load(config, true, 0, tensor);
   }
 }
 
@@ -151,26 +170,26 @@ void WideLora::add_groups(const NetworkConfig& config, torch::Device device) {
   }
 }
 
-void WideLora::load(const NetworkConfig& config, int i, const LoraTensor& tensor) {
+void WideLora::load(const NetworkConfig& config, bool shared, std::int64_t first,
+                    const LoraTensor& tensor) {
   const MatrixName name = require_name(tensor.name, config);
-  const std::int64_t wide = static_cast<std::int64_t>(options_.n_adapters) * options_.rank;
-  const auto first = static_cast<std::int64_t>(i) * options_.rank;
   const auto rank = static_cast<std::int64_t>(tensor.rank());
   for (int g = 0; g < kMatrixGroups; ++g) {
     const Group& found = group(name.layer, g);
     const auto kind = std::find(found.kinds.begin(), found.kinds.end(), name.kind);
     if (kind == found.kinds.end()) continue;
     const auto k = kind - found.kinds.begin();
-    const Tensor& b = found.own.b[static_cast<std::size_t>(k)];
-    if (std::cmp_not_equal(tensor.a.cols, found.own.a.size(1)) ||
+    const Pair& pair = shared ? found.shared : found.own;
+    const Tensor& b = pair.b[static_cast<std::size_t>(k)];
+    if (std::cmp_not_equal(tensor.a.cols, pair.a.size(1)) ||
         std::cmp_not_equal(tensor.b.rows, b.size(0))) {
       throw Error(
           ErrorCode::Incompatible,
           fmt::format("adapter tensor '{}' maps {} to {} numbers, but the base's matrix "
                       "maps {} to {}; use an adapter of this base",
-                      tensor.name, tensor.a.cols, tensor.b.rows, found.own.a.size(1), b.size(0)));
+                      tensor.name, tensor.a.cols, tensor.b.rows, pair.a.size(1), b.size(0)));
     }
-    found.own.a.narrow(0, k * wide + first, rank).copy_(to_torch(tensor.a));
+    pair.a.narrow(0, k * b.size(1) + first, rank).copy_(to_torch(tensor.a));
     b.narrow(1, first, rank).copy_(to_torch(tensor.b) * tensor.scale);
   }
 }
@@ -200,8 +219,8 @@ torch::Tensor WideLora::gain(const torch::Tensor& weights) const {
   Tensor own;
   if (weights.defined()) own = (weights * options_.scale).repeat_interleave(options_.rank);
   if (options_.shared_rank == 0) return own;
-  const Tensor shared = torch::full({options_.shared_rank}, options_.shared_scale,
-                                    groups_[0].own.a.options().requires_grad(false));
+  const Tensor shared =
+      torch::ones({options_.shared_rank}, groups_[0].own.a.options().requires_grad(false));
   return weights.defined() ? torch::cat({shared, own}) : shared;
 }
 
@@ -247,10 +266,9 @@ Adapter WideLora::cut_out(const std::string& base_id, bool shared, std::int64_t 
     const Pair& pair = shared ? group.shared : group.own;
     for (std::size_t k = 0; k < pair.b.size(); ++k) {
       const auto row = static_cast<std::int64_t>(k) * pair.b[k].size(1) + first;
-      adapter.tensors.push_back({weight_name(layer, group.kinds[k]),
-                                 to_matrix(pair.a.narrow(0, row, rank)),
-                                 to_matrix(pair.b[k].narrow(1, first, rank)),
-                                 shared ? options_.shared_scale : options_.scale});
+      adapter.tensors.push_back(
+          {weight_name(layer, group.kinds[k]), to_matrix(pair.a.narrow(0, row, rank)),
+           to_matrix(pair.b[k].narrow(1, first, rank)), shared ? 1.0f : options_.scale});
     }
   }
   std::sort(adapter.tensors.begin(), adapter.tensors.end(),

@@ -120,7 +120,8 @@ void BatchPlan::set_state(const PlanState& state) {
 }
 
 StagePoint stage_at(const TrainConfig& config, double progress) {
-  const double first = config.pool.shared_rank > 0 ? config.train.shared_share : 0;
+  const bool trained = config.pool.shared_rank > 0 && config.pool.shared_from.empty();
+  const double first = trained ? config.train.shared_share : 0;
   if (progress < first) return {Stage::Shared, progress / first};
   return {Stage::Gated, first < 1 ? (progress - first) / (1 - first) : 1};
 }

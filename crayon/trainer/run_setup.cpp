@@ -7,12 +7,15 @@
 #include "crayon/base/clock.h"
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
+#include "crayon/formats/import_adapter.h"
 #include "crayon/trainer/internal/run.h"
 #include "crayon/trainer/internal/setup.h"
 #include "crayon/trainer/internal/work_share.h"
 
 namespace crayon {
 namespace {
+
+namespace fs = std::filesystem;
 
 FloatTensor to_tensor(const Matrix& matrix) { return {{matrix.rows, matrix.cols}, matrix.data}; }
 
@@ -103,11 +106,21 @@ std::optional<Checkpoint> Run::open_folder() {
 /// Model and data, the same for all workers.
 void Run::open_inputs() {
   set_threads(options_.threads > 0 ? options_.threads : config_.train.threads, group_.place());
-  model_ = open_model(find_base(config_, group_, notes_));
+  base_file_ = find_base(config_, group_, notes_);
+  model_ = open_model(base_file_);
   check_layers(config_, model_->base());
+  open_shared();
   items_ = load_items(config_, *model_, notes_);
   description_ = describe_run(config_, items_.sets);
   check_same_everywhere(group_, description_, model_->base().sha256);
+}
+
+/// A shared adapter that is there.
+void Run::open_shared() {
+  const fs::path& file = config_.pool.shared_from;
+  if (file.empty()) return;
+  shared_from_ = import_adapter(file, Gguf::open(base_file_), model_->base()).adapter;
+  config_.pool.shared_rank = static_cast<int>(max_rank(*shared_from_));
 }
 
 /// The network and what is learnt: from the checkpoint or anew, by worker 0 for all.
@@ -173,6 +186,7 @@ void Run::begin() {
   reference_ = Matrix(kept, gate.z.cols);
   std::copy_n(gate.z.data.begin(), reference_.data.size(), reference_.data.begin());
   make_learner(gate.keys);
+  if (shared_from_) learner_->set_shared(*shared_from_);
 }
 
 Checkpoint Run::checkpoint() const {

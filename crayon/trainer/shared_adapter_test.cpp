@@ -5,6 +5,8 @@
 
 #include <sstream>
 
+#include "crayon/base/error.h"
+#include "crayon/base/files.h"
 #include "crayon/engine/engine.h"
 #include "crayon/formats/examples.h"
 #include "crayon/pool/pool.h"
@@ -95,6 +97,29 @@ TEST_F(SharedAdapter, AnUnfamiliarTaskGetsItAlone) {
   EXPECT_THAT(pool.gate().even, ::testing::Each(0.0f));
   Matrix far(1, pool.gate().keys.cols);  // z = 0: as far from all as can be
   for (const float w : task_weights(pool.gate(), far).weights) EXPECT_LT(w, 0.1f);
+}
+
+TEST_F(SharedAdapter, OneThatIsThereIsTakenAsItIs) {
+  (void)run();
+  const Tensors first = trained();
+  std::string text = read_text(folder_.path() / "train.toml");
+  text.replace(text.find("[gate]"), 0, "shared_from = \"pool/adapters/shared.gguf\"\n");
+  text.replace(text.find("\"pool\""), 6, "\"second\"");
+  text += "\n";
+  TrainConfig second = parse_train_config(text, folder_.path() / "second.toml");
+  second.train.checkpoints = folder_.path() / "second_checkpoints";
+  (void)train_pool(second, {.stop_after = 5}, notes_);
+  ASSERT_TRUE(train_pool(second, {.resume = true}, notes_).finished);
+  const Pool old_pool = Pool::open(folder_.path() / "pool");
+  const Pool pool = Pool::open(folder_.path() / "second");
+  ASSERT_NE(pool.shared(), nullptr);
+  for (std::size_t i = 0; i < pool.shared()->tensors.size(); ++i) {
+    EXPECT_EQ(pool.shared()->tensors[i].b.data, old_pool.shared()->tensors[i].b.data) << i;
+  }
+  second.pool.first_layer = 2;
+  second.train.checkpoints = folder_.path() / "third_checkpoints";
+  EXPECT_THAT([&] { (void)train_pool(second, {}, notes_); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("first_layer")));
 }
 
 TEST_F(SharedAdapter, EngineScoresWithTheWrittenPoolAsTheTrainerDid) {

@@ -23,8 +23,12 @@ struct TrainPoolConfig {
   /// delta W_i = alpha / rank * B_i A_i, times N, which is folded in (not beside a shared adapter).
   double alpha = 4;
   int first_layer = 15;  ///< Adapters sit in this layer and above.
-  int shared_rank = 0;   ///< Of one shared adapter (its alpha is its rank); 0: none. It is trained
-                         ///< alone first and then stands still; w = a g weighs the others on top.
+  /// Of one shared adapter (its alpha is its rank); 0: none. It is trained alone first and then
+  /// stands still; w = a g weighs the others on top.
+  int shared_rank = 0;
+  /// A LoRA that is there (GGUF file or PEFT folder) as the shared adapter, in place of training
+  /// one; its rank is the rank. Absolute once loaded; "": none.
+  std::filesystem::path shared_from;
 };
 
 /// `[gate]`: how embeddings become weights.
@@ -45,7 +49,7 @@ struct TrainLoopConfig {
   std::uint64_t seed = 1;
   std::int64_t samples = 20000;      ///< Samples to see; used when `steps` is 0.
   std::int64_t steps = 0;            ///< Batches to run, or 0.
-  double shared_share = 0.5;         ///< Part of the run that trains the shared adapter.
+  double shared_share = 0.5;         ///< Part of the run that trains the shared adapter, if any.
   int batch_tokens = 2048;           ///< Tokens a batch, all choices of its items counted.
   int max_tokens = 256;              ///< Longer items are left out and counted.
   int max_choices = 8;               ///< Of a training item: the right one and random others.

@@ -54,6 +54,9 @@ class Learner {
   /// loss or the gradient is not finite: ask finite().
   StepLosses step(const StepBatch& batch);
 
+  /// An adapter that is there in place of one to be trained. See WideLora::set_shared().
+  void set_shared(const Adapter& adapter);
+
   [[nodiscard]] const WideLora& lora() const;
   [[nodiscard]] Matrix keys() const;  ///< Rows of norm 1.
 

@@ -36,8 +36,7 @@ struct WideLoraOptions {
   int rank = 4;         ///< Of each adapter.
   int first_layer = 0;  ///< Layers from here up are adapted.
   float scale = 1.0f;   ///< alpha / r (rsLoRA: alpha / sqrt r), times a folded factor such as N.
-  int shared_rank = 0;  ///< Of the shared adapter; 0: none.
-  float shared_scale = 1.0f;
+  int shared_rank = 0;  ///< Of the shared adapter, whose scale is 1; 0: none.
   std::uint64_t seed = 1;
 };
 
@@ -88,6 +87,9 @@ class WideLora {
   /// The shared adapter. Only where there is one.
   [[nodiscard]] Adapter export_shared(const std::string& base_id) const;
 
+  /// Sets the shared adapter, padded to its rank here; its scales go into B.
+  /// @throws Error Incompatible  as the constructor from adapters; below the first layer
+  void set_shared(const NetworkConfig& config, const Adapter& adapter);
   /// A frozen shared adapter is used but gets no gradient.
   void freeze_shared(bool frozen) { shared_frozen_ = frozen; }
 
@@ -113,7 +115,8 @@ class WideLora {
                                 std::int64_t rank) const;
   [[nodiscard]] const Group& group(int layer, int index) const;
   void add_groups(const NetworkConfig& config, torch::Device device);
-  void load(const NetworkConfig& config, int i, const LoraTensor& tensor);
+  /// Writes a tensor of an adapter into columns first and up of its pair.
+  void load(const NetworkConfig& config, bool shared, std::int64_t first, const LoraTensor& tensor);
 
   WideLoraOptions options_;
   bool shared_frozen_ = false;

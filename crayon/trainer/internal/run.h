@@ -36,6 +36,7 @@ class Run {
 
   [[nodiscard]] std::optional<Checkpoint> open_folder();
   void open_inputs();
+  void open_shared();
   void start(const std::optional<Checkpoint>& stored);
   void begin();
   void resume(const Checkpoint& checkpoint);
@@ -58,14 +59,16 @@ class Run {
   void finish();
   [[nodiscard]] TrainReport& report();
 
-  const TrainConfig config_;
+  TrainConfig config_;  ///< With the rank of shared_from, once that is open; constant from then on.
   const TrainRunOptions options_;
   ProcessGroup& group_;
   std::ostream& notes_;
   const Clock::time_point start_ = Clock::now();
   CheckpointFolder folder_;
   std::optional<FolderLock> lock_;  ///< Folder and log are worker 0's.
+  std::filesystem::path base_file_;
   std::shared_ptr<Model> model_;
+  std::optional<Adapter> shared_from_;
   LoadedItems items_;
   std::vector<std::string> description_;
   std::optional<BatchPlan> plan_;
