@@ -55,6 +55,16 @@ struct ScoredChoices {
 /// chance explains.
 [[nodiscard]] Head fit_label_calibration(std::span<const ScoredChoices> examples);
 
+/// Label calibration where answers are known: biases that make them likely (ours).
+///   minimise sum_k -log softmax(beta (s_k - b0) + v)[answer_k] + |v|^2 / 2 + (beta - 2)^2 / 8
+///   bias = b0 - v / beta, b0 the prior's bias
+/// Few answers stay near the prior (fit_label_calibration of all examples), many leave it behind:
+/// unlike it, they tell how frequent each label is. Empty head when labels are not shared.
+/// @param answers  index of the right choice, below 0 without one
+/// @throws Error InvalidArgument  sizes that do not fit, numbers that are not finite
+[[nodiscard]] Head fit_label_biases(std::span<const ScoredChoices> examples,
+                                    std::span<const int> answers, const Head& prior);
+
 /// Counted up when fit_label_calibration gives other biases: results that rest on it are keyed by
 /// it.
 inline constexpr int kLabelCalibrationVersion = 2;

@@ -157,15 +157,38 @@ Candidate judge(const std::string& name, const ScoreTable& scores, std::span<con
   }
   const auto grid = loss_grid(scores, answers);
   const auto total = grid_total(grid);
-  Candidate candidate{.name = name, .log_loss = 0, .accuracy = {}, .scores = scores, .head = {}};
+  Candidate candidate{
+      .name = name, .log_loss = 0, .losses = {}, .accuracy = {}, .scores = scores, .head = {}};
   std::vector<std::uint8_t> right;
   for (std::size_t k = 0; k < scores.size(); ++k) {
-    candidate.log_loss += grid[k][best(total, grid[k])] / static_cast<double>(scores.size());
+    candidate.losses.push_back(grid[k][best(total, grid[k])]);
+    candidate.log_loss += candidate.losses.back() / static_cast<double>(scores.size());
     const auto top = std::ranges::max_element(scores[k]) - scores[k].begin();
     right.push_back(top == answers[k] ? 1 : 0);
   }
   candidate.accuracy = accuracy(right);
   return candidate;
+}
+
+const Candidate& choose_candidate(std::span<const Candidate> all, std::size_t usual) {
+  const Candidate& first = all[usual];
+  const Candidate* chosen = &first;
+  double most = 1;  // standard errors
+  const auto n = static_cast<double>(first.losses.size());
+  for (const Candidate& other : all) {
+    double sum = 0, squares = 0;
+    for (std::size_t k = 0; k < first.losses.size(); ++k) {
+      const double gain = first.losses[k] - other.losses[k];
+      sum += gain;
+      squares += gain * gain;
+    }
+    const double mean = sum / n;
+    const double error = std::sqrt(std::max(0.0, squares / n - mean * mean) / (n - 1));
+    if (mean <= 0 || mean <= most * error) continue;
+    most = error > 0 ? mean / error : std::numeric_limits<double>::max();
+    chosen = &other;
+  }
+  return *chosen;
 }
 
 bool labels_shared(const ChoiceData& data) {
@@ -177,7 +200,10 @@ bool labels_shared(const ChoiceData& data) {
 }
 
 Head label_head(const ChoiceData& data, const ScoreTable& scores) {
-  return fit_label_calibration(scored(data, scores));
+  const std::vector<ScoredChoices> all = scored(data, scores);
+  const Head prior = fit_label_calibration(all);
+  const bool answered = std::ranges::any_of(data.answers, [](int answer) { return answer >= 0; });
+  return answered ? fit_label_biases(all, data.answers, prior) : prior;
 }
 
 std::vector<Candidate> candidates(const std::string& name, const ChoiceData& data,

@@ -27,8 +27,9 @@ using ScoreTable = std::vector<std::vector<float>>;
 
 /// One way to answer and how well it did on examples that it was not fitted on.
 struct Candidate {
-  std::string name;     ///< "base", "blend+labels", "refined+labels+probe", ...
-  double log_loss = 0;  ///< Mean over the labelled examples, natural logarithm.
+  std::string name;            ///< "base", "blend+labels", "refined+labels+probe", ...
+  double log_loss = 0;         ///< Mean over the labelled examples, natural logarithm.
+  std::vector<double> losses;  ///< One a labelled example.
   Accuracy accuracy;
   ScoreTable scores;  ///< Of the labelled examples, head applied, each fitted without itself.
   Head head;          ///< Fitted on all examples: what the task file gets.
@@ -47,8 +48,16 @@ struct Candidate {
 [[nodiscard]] std::vector<Candidate> candidates(const std::string& name, const ChoiceData& data,
                                                 const ScoreTable& scores);
 
-/// Label calibration of all examples; an empty head when labels are not shared.
+/// Label calibration of all examples, with their answers where they have some; an empty head when
+/// labels are not shared.
 [[nodiscard]] Head label_head(const ChoiceData& data, const ScoreTable& scores);
+
+/// The one to keep: `all[0]`, or where another one's losses are lower by more than one standard
+/// error of their mean difference, the one that is lower by the most such errors. A choice by the
+/// least loss alone is decided by chance when examples are few (docs/design/customize.md).
+/// @param all  not empty, each judged on the same examples
+[[nodiscard]] const Candidate& choose_candidate(std::span<const Candidate> all,
+                                                std::size_t usual = 0);
 
 /// Do these examples' choices repeat enough for label calibration?
 [[nodiscard]] bool labels_shared(const ChoiceData& data);

@@ -232,7 +232,8 @@ void Customizer::choose() {
                     report_.n_labelled));
   }
   if (!compare) {
-    Candidate only{.name = "blend", .log_loss = 0, .accuracy = {}, .scores = {}, .head = {}};
+    Candidate only;
+    only.name = "blend";
     if (labels_shared(data_)) {
       keep_some(options_.label_examples);
       set_adapter(blend_.adapter);
@@ -248,6 +249,7 @@ void Customizer::choose() {
   set_adapter(blend_.adapter);
   const ScoreTable blended = score("score blend");
   std::vector<Candidate> all = candidates("blend", data_, blended);
+  const std::size_t usual = all.size() > 1 ? 1 : 0;  // with label calibration where labels repeat
   engine_.set_adapters({});
   for (Candidate& c : candidates("base", data_, score("score base"))) all.push_back(std::move(c));
   if (options_.refine) {
@@ -258,11 +260,11 @@ void Customizer::choose() {
     report.candidates.push_back({c.name, c.log_loss, c.accuracy});
     if (c.name == "base") report.base = c.accuracy.accuracy;
   }
-  const auto best = std::ranges::min_element(all, {}, &Candidate::log_loss);
-  report.blended = best->accuracy.accuracy;
-  report.n = best->accuracy.n;
+  const Candidate& best = choose_candidate(all, usual);
+  report.blended = best.accuracy.accuracy;
+  report.n = best.accuracy.n;
   report_.leave_one_out = std::move(report);
-  keep(*best);
+  keep(best);
 }
 
 /// A LoRA that changes nothing: one tensor of rank 1, A and B zero.
