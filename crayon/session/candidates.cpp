@@ -173,7 +173,7 @@ Candidate judge(const std::string& name, const ScoreTable& scores, std::span<con
 const Candidate& choose_candidate(std::span<const Candidate> all, std::size_t usual) {
   const Candidate& first = all[usual];
   const Candidate* chosen = &first;
-  double most = 1;  // standard errors
+  double most = 0;
   const auto n = static_cast<double>(first.losses.size());
   for (const Candidate& other : all) {
     double sum = 0, squares = 0;
@@ -184,8 +184,8 @@ const Candidate& choose_candidate(std::span<const Candidate> all, std::size_t us
     }
     const double mean = sum / n;
     const double error = std::sqrt(std::max(0.0, squares / n - mean * mean) / (n - 1));
-    if (mean <= 0 || mean <= most * error) continue;
-    most = error > 0 ? mean / error : std::numeric_limits<double>::max();
+    if (mean - error <= most) continue;
+    most = mean - error;
     chosen = &other;
   }
   return *chosen;

@@ -52,12 +52,12 @@ struct Candidate {
 /// labels are not shared.
 [[nodiscard]] Head label_head(const ChoiceData& data, const ScoreTable& scores);
 
-/// The one to keep: `all[0]`, or where another one's losses are lower by more than one standard
-/// error of their mean difference, the one that is lower by the most such errors. A choice by the
-/// least loss alone is decided by chance when examples are few (docs/design/customize.md).
-/// @param all  not empty, each judged on the same examples
-[[nodiscard]] const Candidate& choose_candidate(std::span<const Candidate> all,
-                                                std::size_t usual = 0);
+/// The one to keep: `all[usual]`, unless another one's losses are lower, example by example, by
+/// more than one standard error of their mean difference; then the one for which that difference
+/// less its error is greatest. The least loss alone is decided by chance when examples are few
+/// (docs/design/customize.md).
+/// @param all  judged on the same examples, at least 2
+[[nodiscard]] const Candidate& choose_candidate(std::span<const Candidate> all, std::size_t usual);
 
 /// Do these examples' choices repeat enough for label calibration?
 [[nodiscard]] bool labels_shared(const ChoiceData& data);

@@ -128,10 +128,29 @@ TEST(Candidates, LabelBiasesOfAnExampleAreFittedWithoutIt) {
     for (std::size_t j = 0; j < 7; ++j) {
       if (j != k) others.push_back({data.choices[j], scores[j]});
     }
-    const Head head = fit_label_calibration(others);
+    std::vector<int> answers = data.answers;
+    answers.erase(answers.begin() + static_cast<std::ptrdiff_t>(k));
+    const Head head = fit_label_biases(others, answers, fit_label_calibration(others));
     const auto want = apply_head(head, data.choices[k], scores[k], {});
     EXPECT_THAT(got[1].scores[k], Pointwise(FloatNear(1e-6f), want)) << k;
   }
+}
+
+Candidate with_losses(const std::string& name, const std::vector<double>& losses) {
+  Candidate candidate;
+  candidate.name = name;
+  candidate.losses = losses;
+  return candidate;
+}
+
+TEST(Candidates, TheUsualOneIsKeptUnlessAnotherIsClearlyBetter) {
+  const std::vector<Candidate> all = {
+      with_losses("usual", {1, 1, 1, 1}), with_losses("lucky once", {1.3, 1.3, 1.3, -2}),
+      with_losses("a little", {0.9, 0.9, 0.9, 0.9}), with_losses("much", {0.5, 0.7, 0.5, 0.7})};
+  EXPECT_EQ(choose_candidate(std::span(all).first(2), 0).name, "usual");
+  EXPECT_EQ(choose_candidate(std::span(all).first(3), 0).name, "a little");
+  EXPECT_EQ(choose_candidate(all, 0).name, "much");
+  EXPECT_EQ(choose_candidate(all, 3).name, "much");
 }
 
 TEST(Candidates, UnlabelledExamplesHelpTheBiasesButAreNotJudged) {

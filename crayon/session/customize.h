@@ -75,9 +75,9 @@ struct CustomizeReport {
 /// One pass over the prompts, ended at the layer of the embedding, gives z and the weights. When
 /// the examples share labels, one more pass scores them with the blended adapter for label
 /// calibration. When there are at least 2 labelled examples with choices, the base is scored too,
-/// and the candidates of candidates.h are compared by leave-one-out; the least log-loss is kept.
-/// When the base is kept, the task's adapter is a zero one of rank 1 (`kept` says so) and the
-/// weights stay as they were. With `refine`: N + 1 more passes.
+/// and the candidates of candidates.h are compared by leave-one-out; choose_candidate() says which
+/// is kept. When the base is kept, the task's adapter is a zero one of rank 1 (`kept` says so) and
+/// the weights stay as they were. With `refine`: N + 1 more passes.
 ///
 /// @throws Error InvalidArgument  no example, weights that are not N finite numbers, bad name,
 ///                                refine without 2 labelled examples or with explicit weights; an
