@@ -6,6 +6,7 @@ usage: check.py [--data FOLDER] [--overlap]
 --overlap looks, more slowly, for rows of train and validation that also stand in a held-out or development set, or in
 the test rows of any other set: the same question and context, or 13 words in a row.
 """
+
 import argparse
 import hashlib
 import pathlib
@@ -89,8 +90,9 @@ def main():
     args = parser.parse_args()
     table = readme_rows(args.data / "README.md")
     folders = sorted(path.name for path in args.data.iterdir() if (path / "train.jsonl.gz").exists())
-    bad = [f"README.md: the sets {sorted(set(folders) ^ set(table))} are in the table or in the folder, not in both"] * (
-        set(folders) != set(table))
+    bad = [
+        f"README.md: the sets {sorted(set(folders) ^ set(table))} are in the table or in the folder, not in both"
+    ] * (set(folders) != set(table))
     sets = {name: {split: read_jsonl(args.data / name / f"{split}.jsonl.gz") for split in SPLITS} for name in folders}
     for name, files in sets.items():
         numbers, _ = table.get(name, ([], ""))

@@ -1,4 +1,5 @@
 """What follows from a text or a table: SNLI, Fool Me Twice, FOLIO, TabFact."""
+
 from rows import Row, pick, rng
 
 THREE_WAYS = (
@@ -24,15 +25,24 @@ def snli(source):
             if item["gold_label"] not in verdicts:
                 continue
             question, choices = three_ways(item["sentence2"], verdicts[item["gold_label"]], item["pairID"])
-            yield Row(f"{name}-{item['pairID']}", question, choices, path, context=item["sentence1"],
-                      label=item["gold_label"], group=item["captionID"].split("#")[0],
-                      same=item["sentence1"] + " / " + item["sentence2"])
+            yield Row(
+                f"{name}-{item['pairID']}",
+                question,
+                choices,
+                path,
+                context=item["sentence1"],
+                label=item["gold_label"],
+                group=item["captionID"].split("#")[0],
+                same=item["sentence1"] + " / " + item["sentence2"],
+            )
 
 
-CLAIM_FORMS = (("Does the text support or refute this claim? {}", "support", "refute"),
-               ("According to the text, true or false? {}", "true", "false"),
-               ("Is this right, given the text? {}", "yes", "no"),
-               ("What does the evidence do with the claim \"{}\"?", "confirm it", "contradict it"))
+CLAIM_FORMS = (
+    ("Does the text support or refute this claim? {}", "support", "refute"),
+    ("According to the text, true or false? {}", "true", "false"),
+    ("Is this right, given the text? {}", "yes", "no"),
+    ("What does the evidence do with the claim \"{}\"?", "confirm it", "contradict it"),
+)
 
 
 def two_ways(forms, statement, holds, *seed):
@@ -47,8 +57,17 @@ def fool_me_twice(source):
             key = f"{name}-{item['id']}"
             evidence = " ".join(part["text"].strip() for part in item["gold_evidence"])
             question, choices = two_ways(CLAIM_FORMS, item["text"].strip(), item["label"] == "SUPPORTS", key)
-            yield Row(key, question, choices, path, context=evidence, split=split, label=item["label"],
-                      group=item["wikipedia_page"], same=item["text"])
+            yield Row(
+                key,
+                question,
+                choices,
+                path,
+                context=evidence,
+                split=split,
+                label=item["label"],
+                group=item["wikipedia_page"],
+                same=item["text"],
+            )
 
 
 def folio(source):
@@ -59,14 +78,25 @@ def folio(source):
             premises = item["premises"] if isinstance(item["premises"], list) else item["premises"].split("\n")
             key = f"{name}-{number}"
             question, choices = three_ways(item["conclusion"].strip(), verdicts[item["label"]], key)
-            yield Row(key, question, choices, path, context=" ".join(text.strip() for text in premises), split=split,
-                      label=item["label"], group=f"{name}-{item.get('story_id', number)}",
-                      same=" ".join(premises) + item["conclusion"])
+            yield Row(
+                key,
+                question,
+                choices,
+                path,
+                context=" ".join(text.strip() for text in premises),
+                split=split,
+                label=item["label"],
+                group=f"{name}-{item.get('story_id', number)}",
+                same=" ".join(premises) + item["conclusion"],
+            )
 
 
-TABLE_FORMS = (("Is this true of the table? {}", "yes", "no"), ("True or false, by the table: {}", "true", "false"),
-               ("Does the table support or refute this? {}", "support", "refute"),
-               ("Is this statement about the table right or wrong? {}", "right", "wrong"))
+TABLE_FORMS = (
+    ("Is this true of the table? {}", "yes", "no"),
+    ("True or false, by the table: {}", "true", "false"),
+    ("Does the table support or refute this? {}", "support", "refute"),
+    ("Is this statement about the table right or wrong? {}", "right", "wrong"),
+)
 MOST_TABLE, STATEMENTS_A_TABLE = 480, 7
 
 
@@ -82,5 +112,13 @@ def tabfact(source):
             for number in chosen:
                 key = f"{name}-{table.removesuffix('.html.csv')}-{number}"
                 question, choices = two_ways(TABLE_FORMS, statements[number], labels[number] == 1, key)
-                yield Row(key, question, choices, path, context=f"{caption}\n{grid}", split=split, label=str(labels[number]),
-                          group=table)
+                yield Row(
+                    key,
+                    question,
+                    choices,
+                    path,
+                    context=f"{caption}\n{grid}",
+                    split=split,
+                    label=str(labels[number]),
+                    group=table,
+                )

@@ -1,13 +1,22 @@
 """Words and grammar: BLiMP, query well-formedness, Open English WordNet."""
+
 import re
 from collections import defaultdict
 
 from rows import Row, pick, rng
 
-ASK_GRAMMAR = ("Which sentence is grammatical?", "Which of these is correct English?",
-               "Which sentence would a native speaker say?", "Which sentence has no grammatical error?")
-ASK_ERROR = (("Is this sentence grammatical?", "yes", "no"), ("Is this sentence acceptable English?", "acceptable", "unacceptable"),
-             ("Does this sentence contain a grammatical error?", "no", "yes"), ("How is the grammar of this sentence?", "correct", "wrong"))
+ASK_GRAMMAR = (
+    "Which sentence is grammatical?",
+    "Which of these is correct English?",
+    "Which sentence would a native speaker say?",
+    "Which sentence has no grammatical error?",
+)
+ASK_ERROR = (
+    ("Is this sentence grammatical?", "yes", "no"),
+    ("Is this sentence acceptable English?", "acceptable", "unacceptable"),
+    ("Does this sentence contain a grammatical error?", "no", "yes"),
+    ("How is the grammar of this sentence?", "correct", "wrong"),
+)
 BLIMP_A_FILE = 60
 
 
@@ -21,17 +30,36 @@ def blimp(source):
             key = f"{item['UID']}-{item['pairID']}"
             pair = [item["sentence_good"], item["sentence_bad"]]
             if rng("form", key).random() < 0.75:
-                yield Row(key, pick(ASK_GRAMMAR, key), pair, path, label=item["UID"], task="blimp_" + item["field"].replace("/", "_"), same=pair[0])
+                yield Row(
+                    key,
+                    pick(ASK_GRAMMAR, key),
+                    pair,
+                    path,
+                    label=item["UID"],
+                    task="blimp_" + item["field"].replace("/", "_"),
+                    same=pair[0],
+                )
             else:
                 bad = rng("bad", key).randrange(2)
                 question, *labels = pick(ASK_ERROR, key)
-                yield Row(key, question, labels[::-1] if bad else labels, path, context=pair[bad], label=item["UID"],
-                          task="blimp_judge", same=pair[0])
+                yield Row(
+                    key,
+                    question,
+                    labels[::-1] if bad else labels,
+                    path,
+                    context=pair[bad],
+                    label=item["UID"],
+                    task="blimp_judge",
+                    same=pair[0],
+                )
 
 
-QUERY_FORMS = (("Is this a well-formed question?", "yes", "no"), ("Is this question written correctly?", "yes", "no"),
-               ("How is this question worded?", "well-formed", "badly formed"),
-               ("Is this a proper question or a careless search query?", "proper question", "careless search query"))
+QUERY_FORMS = (
+    ("Is this a well-formed question?", "yes", "no"),
+    ("Is this question written correctly?", "yes", "no"),
+    ("How is this question worded?", "well-formed", "badly formed"),
+    ("Is this a proper question or a careless search query?", "proper question", "careless search query"),
+)
 
 
 def query_wellformed(source):
@@ -45,7 +73,16 @@ def query_wellformed(source):
             good, key = float(rating) >= 0.8, f"{name}-{number}"
             question, *labels = pick(QUERY_FORMS, key)
             text = re.sub(r" ([?'])", r"\1", text)
-            yield Row(key, question, labels if good else labels[::-1], path, context=text, split=split, label=str(good), same=text)
+            yield Row(
+                key,
+                question,
+                labels if good else labels[::-1],
+                path,
+                context=text,
+                split=split,
+                label=str(good),
+                same=text,
+            )
 
 
 UNKIND = re.compile(r"offensive|slur|disparag|obscene|vulgar|taboo|derogat|sexual|ethnic|genital|insult", re.I)
@@ -96,26 +133,49 @@ def word_sense(source):
                 continue
             for member in fields["members"]:
                 used = re.search(rf"\b{re.escape(member)}(s|es|d|ed|ing)?\b", example, re.I)
-                wrong = [text for text in senses[member.lower(), identity[-1].replace("s", "a")] if text != fields["definition"][0]]
+                wrong = [
+                    text
+                    for text in senses[member.lower(), identity[-1].replace("s", "a")]
+                    if text != fields["definition"][0]
+                ]
                 if used and wrong:
                     key = f"{identity}-{number}-{member}"
                     wrong = rng("wrong", key).sample(wrong, min(3, len(wrong)))
-                    yield Row(key, pick(ASK_SENSE, key).format(used.group()), [fields["definition"][0]] + wrong, path,
-                              context=example, group=member, task="word_sense_" + identity[-1].replace("s", "a"), label=identity[-1])
+                    yield Row(
+                        key,
+                        pick(ASK_SENSE, key).format(used.group()),
+                        [fields["definition"][0]] + wrong,
+                        path,
+                        context=example,
+                        group=member,
+                        task="word_sense_" + identity[-1].replace("s", "a"),
+                        label=identity[-1],
+                    )
                     break
 
 
-ASK_WORD = {"define": ("Which word means: {}", "Which word fits this definition: {}", "What do you call this? {}"),
-            "kind": ("What is \"{}\" a kind of?", "\"{}\" is a type of", "Under what does \"{}\" fall?"),
-            "alike": ("Which word is closest in meaning to \"{}\"?", "What is another word for \"{}\"?",
-                      "Which is a synonym of \"{}\"?")}
+ASK_WORD = {
+    "define": ("Which word means: {}", "Which word fits this definition: {}", "What do you call this? {}"),
+    "kind": ("What is \"{}\" a kind of?", "\"{}\" is a type of", "Under what does \"{}\" fall?"),
+    "alike": (
+        "Which word is closest in meaning to \"{}\"?",
+        "What is another word for \"{}\"?",
+        "Which is a synonym of \"{}\"?",
+    ),
+}
 
 
 def word_meaning(source):
     """The word for a definition, the kind of a thing, the synonym of a word; wrong choices have the same kind."""
-    nodes = {identity: (path, fields) for identity, path, fields in synsets(source)
-             if fields.get("members") and fields.get("hypernym") and fields.get("definition")
-             and not UNKIND.search(fields["definition"][0]) and identity[-1] in "nv"}
+    nodes = {
+        identity: (path, fields)
+        for identity, path, fields in synsets(source)
+        if fields.get("members")
+        and fields.get("hypernym")
+        and fields.get("definition")
+        and not UNKIND.search(fields["definition"][0])
+        and identity[-1] in "nv"
+    }
     nouns = sorted(identity for identity in nodes if identity[-1] == "n")
     kin = defaultdict(list)
     for identity, (_, fields) in nodes.items():
@@ -140,7 +200,17 @@ def word_meaning(source):
             asked = word
         else:
             choices, asked = [word] + [nodes[other][1]["members"][0] for other in near], fields["definition"][0]
-        if len({choice.lower() for choice in [word] + choices}) < (4 if form == "define" else 5) or asked.lower() == choices[0].lower():
+        if (
+            len({choice.lower() for choice in [word] + choices}) < (4 if form == "define" else 5)
+            or asked.lower() == choices[0].lower()
+        ):
             continue
-        yield Row(f"{identity}-{form}", pick(ASK_WORD[form], identity).format(asked), choices, path, label=form,
-                  task="word_meaning_" + form, group=word)
+        yield Row(
+            f"{identity}-{form}",
+            pick(ASK_WORD[form], identity).format(asked),
+            choices,
+            path,
+            label=form,
+            task="word_meaning_" + form,
+            group=word,
+        )

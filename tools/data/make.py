@@ -6,8 +6,10 @@ usage: make.py --list
 
 --clone says where a clone of a repository is (bare or not); it must hold the commit that --list names. Files go to
 data/SET/, SHA256SUMS is rewritten, and one line a set says how many rows there are and why others were dropped.
-No row may repeat a row of the first sixteen sets or of a set that --list names earlier: these must lie in the data folder.
+No row may repeat a row of the first sixteen sets or of a set that --list names earlier: these must lie in the data
+folder.
 """
+
 import argparse
 import pathlib
 import sys
@@ -61,10 +63,18 @@ USUAL = {"train": 2400, "validation": 300, "test": 300}
 # name: repository, maker, sizes
 SETS = {
     # Development sets: never trained on, to choose between pools.
-    "sgd_intents": ("google-research-datasets/dstc8-schema-guided-dialogue", messages.sgd_intents, {**SMALL, "test": 300}),
+    "sgd_intents": (
+        "google-research-datasets/dstc8-schema-guided-dialogue",
+        messages.sgd_intents,
+        {**SMALL, "test": 300},
+    ),
     "cosmosqa": ("wilburOne/cosmosqa", commonsense.cosmosqa, {**SMALL, "test": 300}),
     "fool_me_twice": ("google-research/fool-me-twice", inference.fool_me_twice, {**SMALL, "test": 300}),
-    "medical_abstracts": ("sebischair/Medical-Abstracts-TC-Corpus", knowledge.medical_abstracts, {**SMALL, "test": 300}),
+    "medical_abstracts": (
+        "sebischair/Medical-Abstracts-TC-Corpus",
+        knowledge.medical_abstracts,
+        {**SMALL, "test": 300},
+    ),
     # Sets that a pool may be trained on.
     "hwu64": ("xliuhw/NLU-Evaluation-Data", messages.hwu64, {**USUAL, "train": 3000}),
     "snips": ("sonos/nlu-benchmark", messages.snips, {**USUAL, "train": 1500}),
@@ -74,7 +84,11 @@ SETS = {
     "perspectrum": ("CogComp/perspectrum", opinions.perspectrum, USUAL),
     "csqa2": ("allenai/csqa2", commonsense.csqa2, USUAL),
     "comve": ("wangcunxiang/SemEval2020-Task4-Commonsense-Validation-and-Explanation", commonsense.comve, USUAL),
-    "comve_reason": ("wangcunxiang/SemEval2020-Task4-Commonsense-Validation-and-Explanation", commonsense.comve_reason, USUAL),
+    "comve_reason": (
+        "wangcunxiang/SemEval2020-Task4-Commonsense-Validation-and-Explanation",
+        commonsense.comve_reason,
+        USUAL,
+    ),
     "ecare": ("Waste-Wood/e-CARE", commonsense.ecare, USUAL),
     "creak": ("yasumasaonoe/creak", commonsense.creak, USUAL),
     "strategyqa": ("eladsegal/strategyqa", commonsense.strategyqa, SMALL),
@@ -115,7 +129,7 @@ def main():
         sys.exit(f"make.py: unknown sets {unknown}; known are: {' '.join(SETS)}")
     guarded = rows.Guarded(args.data)
     last = max(list(SETS).index(name) for name in args.sets)
-    for name, (repo, maker, sizes) in list(SETS.items())[:last + 1]:
+    for name, (repo, maker, sizes) in list(SETS.items())[: last + 1]:
         files = [args.data / name / f"{split}.jsonl.gz" for split in rows.SPLITS]
         if name not in args.sets:
             if not all(path.exists() for path in files):

@@ -1,4 +1,5 @@
 """Reading a passage: OneStopQA, XQuAD, GAP."""
+
 import re
 
 from rows import Row, pick, rng
@@ -14,8 +15,15 @@ def onestopqa(source):
             for index, block in enumerate(re.findall(r"^Q\d?:\s*(.+\n(?:[a-d]:.*\n?)+)", plain, re.M)):
                 question, *answers = block.strip().split("\n")
                 for level, text in texts.items():
-                    yield Row(f"{article}-{number}-{index}-{level.lower()}", question, [answer[2:].strip() for answer in answers],
-                              path, context=text, group=article, label=level)
+                    yield Row(
+                        f"{article}-{number}-{index}-{level.lower()}",
+                        question,
+                        [answer[2:].strip() for answer in answers],
+                        path,
+                        context=text,
+                        group=article,
+                        label=level,
+                    )
 
 
 def shape(text):
@@ -33,11 +41,25 @@ def xquad(source):
             here = [qa["answers"][0]["text"] for qa in paragraph["qas"]]
             for qa in paragraph["qas"]:
                 right = qa["answers"][0]["text"]
-                near = sorted(set(here + everywhere) - {right}, key=lambda text: (
-                    shape(text) != shape(right), text not in here, rng("near", qa["id"], text).random()))
-                wrong = [text for text in near if text.lower() not in right.lower() and right.lower() not in text.lower()][:3]
-                yield Row(qa["id"], qa["question"], [right] + wrong, path, context=paragraph["context"],
-                          group=paragraph["context"])
+                near = sorted(
+                    set(here + everywhere) - {right},
+                    key=lambda text: (
+                        shape(text) != shape(right),
+                        text not in here,
+                        rng("near", qa["id"], text).random(),
+                    ),
+                )
+                wrong = [
+                    text for text in near if text.lower() not in right.lower() and right.lower() not in text.lower()
+                ][:3]
+                yield Row(
+                    qa["id"],
+                    qa["question"],
+                    [right] + wrong,
+                    path,
+                    context=paragraph["context"],
+                    group=paragraph["context"],
+                )
 
 
 NOBODY = ("somebody else", "neither of them", "none of these")
@@ -49,12 +71,24 @@ def gap(source):
         path = f"gap-{name}.tsv"
         for record in source.csv(path, delimiter="\t", quoting=3):
             text, at, pronoun = record["Text"], int(record["Pronoun-offset"]), record["Pronoun"]
-            before, after = text[:at].split()[-4:], text[at + len(pronoun):].split()[:4]
+            before, after = text[:at].split()[-4:], text[at + len(pronoun) :].split()[:4]
             phrase = " ".join(before + [pronoun] + after)
             choices = [record["A"], record["B"], pick(NOBODY, record["ID"])]
             right = 0 if record["A-coref"] == "TRUE" else 1 if record["B-coref"] == "TRUE" else 2
-            question = pick((f"In \"{phrase}\", who does \"{pronoun}\" refer to?",
-                             f"Who is meant by \"{pronoun}\" in \"{phrase}\"?",
-                             f"Whom does the word \"{pronoun}\" stand for in \"{phrase}\"?"), record["ID"])
-            yield Row(record["ID"], question, [choices.pop(right)] + choices, path, context=text, split=split,
-                      label=str(right))
+            question = pick(
+                (
+                    f"In \"{phrase}\", who does \"{pronoun}\" refer to?",
+                    f"Who is meant by \"{pronoun}\" in \"{phrase}\"?",
+                    f"Whom does the word \"{pronoun}\" stand for in \"{phrase}\"?",
+                ),
+                record["ID"],
+            )
+            yield Row(
+                record["ID"],
+                question,
+                [choices.pop(right)] + choices,
+                path,
+                context=text,
+                split=split,
+                label=str(right),
+            )

@@ -1,4 +1,5 @@
 """Numbers and space: GSM8K, SVAMP, StepGame."""
+
 import re
 
 from rows import Row, others, pick, rng
@@ -16,7 +17,13 @@ def four_numbers(right, candidates, *seed):
     found = []
     for value in list(candidates) + near:
         whole = float(right).is_integer()
-        if value > 0 and value != right and value not in found and value < 20 * (right + 50) and (not whole or float(value).is_integer()):
+        if (
+            value > 0
+            and value != right
+            and value not in found
+            and value < 20 * (right + 50)
+            and (not whole or float(value).is_integer())
+        ):
             found.append(value)
     return [number_text(value) for value in [right] + found[:3]]
 
@@ -32,7 +39,9 @@ def gsm8k(source):
                 continue
             key = f"{name}-{number}"
             results = [float(value) for value in re.findall(r"=(\d+(?:\.\d+)?)>>", steps)]
-            given = [float(value.replace(",", "")) for value in re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?", item["question"])]
+            given = [
+                float(value.replace(",", "")) for value in re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?", item["question"])
+            ]
             generator = rng("candidates", key)
             generator.shuffle(results)
             generator.shuffle(given)
@@ -54,11 +63,22 @@ def svamp(source):
             yield Row(item["ID"], question, four_numbers(right, results, item["ID"]), path, label=item["Type"])
 
 
-PLACES = {"left": ("left", "to the left"), "right": ("right", "to the right"), "above": ("above", "straight above"),
-          "below": ("below", "straight below"), "upper-left": ("upper left", "above and to the left"),
-          "upper-right": ("upper right", "above and to the right"), "lower-left": ("lower left", "below and to the left"),
-          "lower-right": ("lower right", "below and to the right"), "overlap": ("overlapping", "in the same place")}
-ASK_PLACE = ("Where is {} relative to {}?", "What is the position of {} seen from {}?", "In which direction from {1} is {0}?")
+PLACES = {
+    "left": ("left", "to the left"),
+    "right": ("right", "to the right"),
+    "above": ("above", "straight above"),
+    "below": ("below", "straight below"),
+    "upper-left": ("upper left", "above and to the left"),
+    "upper-right": ("upper right", "above and to the right"),
+    "lower-left": ("lower left", "below and to the left"),
+    "lower-right": ("lower right", "below and to the right"),
+    "overlap": ("overlapping", "in the same place"),
+}
+ASK_PLACE = (
+    "Where is {} relative to {}?",
+    "What is the position of {} seen from {}?",
+    "In which direction from {1} is {0}?",
+)
 STEPS = {1: 5, 2: 3, 3: 2}  # steps of reasoning: share of the rows, in tenths
 
 
@@ -75,6 +95,14 @@ def stepgame(source):
                 wording = rng("wording", key).randrange(2)
                 labels = {place: texts[wording] for place, texts in PLACES.items()}
                 right = labels[item["label"]]
-                yield Row(key, pick(ASK_PLACE, key).format(first, second), [right] + others(labels.values(), right, key, most=7),
-                          path, context=" ".join(item["story"]), split=split, task=f"stepgame_{steps}", label=item["label"],
-                          same=" ".join(item["story"]) + item["question"])
+                yield Row(
+                    key,
+                    pick(ASK_PLACE, key).format(first, second),
+                    [right] + others(labels.values(), right, key, most=7),
+                    path,
+                    context=" ".join(item["story"]),
+                    split=split,
+                    task=f"stepgame_{steps}",
+                    label=item["label"],
+                    same=" ".join(item["story"]) + item["question"],
+                )

@@ -3,6 +3,7 @@
 A maker is a function of a Source that yields Row objects. Here they are cleaned, split, compared with the held-out
 sets, sampled and written, with every random choice seeded by the name of the set and the key of the row.
 """
+
 import dataclasses
 import gzip
 import hashlib
@@ -15,13 +16,24 @@ from collections import Counter, defaultdict
 
 SPLITS = ("train", "validation", "test")
 HELD_OUT = ("clinc150_intent", "openbookqa", "medqa", "pubmedqa", "mmlu", "bbh")
-FIRST_SETS = ("arc_easy", "arc_challenge", "commonsenseqa", "qasc", "winogrande", "hellaswag", "boolq", "boolq_passage",
-              "piqa", "banking77")
+FIRST_SETS = (
+    "arc_easy",
+    "arc_challenge",
+    "commonsenseqa",
+    "qasc",
+    "winogrande",
+    "hellaswag",
+    "boolq",
+    "boolq_passage",
+    "piqa",
+    "banking77",
+)
 GRAM = 13  # words
 MAX_CHARACTERS = 1200  # of context, question and longest choice together
 MAX_CHOICES = 12
-COARSE = re.compile(r"\b(\w*fuck\w*|\w*shit\w*|cunts?|nigg\w+|fag(got)?s?|retard(ed|s)?|whores?|sluts?|bitch\w*|porn\w*|pussy)\b",
-                    re.I)
+COARSE = re.compile(
+    r"\b(\w*fuck\w*|\w*shit\w*|cunts?|nigg\w+|fag(got)?s?|retard(ed|s)?|whores?|sluts?|bitch\w*|porn\w*|pussy)\b", re.I
+)
 
 
 @dataclasses.dataclass
@@ -76,7 +88,7 @@ def normal(text):
 
 def grams(text):
     words = normal(text).split()
-    return {" ".join(words[i:i + GRAM]) for i in range(len(words) - GRAM + 1)}
+    return {" ".join(words[i : i + GRAM]) for i in range(len(words) - GRAM + 1)}
 
 
 def read_jsonl(path):
@@ -112,7 +124,9 @@ def flaw(row):
     texts = [row.question, row.context, *row.choices]
     if not row.question or not all(row.choices) or not all(normal(c) or len(c) > 1 for c in row.choices):
         return "empty text"
-    if any(c in "\ufffd\u00ad" or unicodedata.category(c) in ("Cc", "Cs", "Co") and c != "\n" for t in texts for c in t):
+    if any(
+        c in "\ufffd\u00ad" or unicodedata.category(c) in ("Cc", "Cs", "Co") and c != "\n" for t in texts for c in t
+    ):
         return "unreadable character"
     if any(COARSE.search(text) for text in texts):
         return "coarse word"
@@ -194,9 +208,15 @@ def sample(seed, rows, most):
 def finished(name, row, tag):
     order = list(range(len(row.choices)))
     rng(name, row.key, "order").shuffle(order)
-    return {"id": f"{name}/{row.key}", "question": row.question, "context": row.context,
-            "choices": [row.choices[i] for i in order], "answer": order.index(0), "task": row.task or name,
-            "source": tag(row.path)}
+    return {
+        "id": f"{name}/{row.key}",
+        "question": row.question,
+        "context": row.context,
+        "choices": [row.choices[i] for i in order],
+        "answer": order.index(0),
+        "task": row.task or name,
+        "source": tag(row.path),
+    }
 
 
 def write(path, rows):
@@ -222,5 +242,7 @@ def make(name, maker, source, sizes, data, guarded):
 def update_sums(data):
     """Rewrites SHA256SUMS over all files of all sets."""
     paths = sorted(path.relative_to(data) for path in data.glob("*/*.jsonl.gz"))
-    (data / "SHA256SUMS").write_text("".join(
-        f"{hashlib.sha256((data / path).read_bytes()).hexdigest()}  {path}\n" for path in paths), encoding="utf-8")
+    (data / "SHA256SUMS").write_text(
+        "".join(f"{hashlib.sha256((data / path).read_bytes()).hexdigest()}  {path}\n" for path in paths),
+        encoding="utf-8",
+    )

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Tests of what makes the added data sets."""
+
 import pathlib
 import tempfile
 import unittest
@@ -24,18 +25,23 @@ class Cleaning(unittest.TestCase):
         return [item.key for item in rows.clean(found, guarded, dropped)], dropped
 
     def test_drops_identical_choices_long_and_unreadable_rows_and_says_so(self):
-        kept, dropped = self.clean([row("a"), row("b", choices=["Yes", "yes"]), row("c", context="x" * 1300),
-                                    row("d", question="what\ufffd?")])
+        kept, dropped = self.clean(
+            [row("a"), row("b", choices=["Yes", "yes"]), row("c", context="x" * 1300), row("d", question="what\ufffd?")]
+        )
         self.assertEqual(kept, ["a"])
         self.assertEqual(dropped, {"identical choices": 1, "too long": 1, "unreadable character": 1, "repeated": 0})
 
     def test_keeps_a_repeated_row_once_in_the_later_split(self):
-        kept, dropped = self.clean([row("a", same="same text", split="train"), row("b", same="Same, text!", split="test")])
+        kept, dropped = self.clean(
+            [row("a", same="same text", split="train"), row("b", same="Same, text!", split="test")]
+        )
         self.assertEqual(kept, ["b"])
         self.assertEqual(dropped["repeated"], 1)
 
     def test_drops_all_copies_that_disagree(self):
-        kept, _ = self.clean([row("a", same="text", label="1"), row("b", same="text", label="0", choices=["no", "yes"])])
+        kept, _ = self.clean(
+            [row("a", same="text", label="1"), row("b", same="text", label="0", choices=["no", "yes"])]
+        )
         self.assertEqual(kept, [])
 
     def test_drops_rows_that_share_a_text_or_thirteen_words_with_a_guarded_set(self):
@@ -45,8 +51,15 @@ class Cleaning(unittest.TestCase):
             held = {"question": "Held out?", "context": "", "choices": ["a", long], "answer": 0}
             for name in rows.HELD_OUT + rows.FIRST_SETS:
                 rows.write(data / name / "test.jsonl.gz", [held])
-            kept, _ = self.clean([row("a"), row("b", question="HELD out"), row("c", context="and " + long + " more"),
-                                  row("d", context=long[4:])], rows.Guarded(data))
+            kept, _ = self.clean(
+                [
+                    row("a"),
+                    row("b", question="HELD out"),
+                    row("c", context="and " + long + " more"),
+                    row("d", context=long[4:]),
+                ],
+                rows.Guarded(data),
+            )
         self.assertEqual(kept, ["a", "d"])
 
 

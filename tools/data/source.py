@@ -1,4 +1,5 @@
 """Reads files of one commit of a public repository from a local clone of it, through git."""
+
 import csv
 import gzip
 import io
@@ -17,8 +18,10 @@ class Source:
     def _git(self, *args):
         done = subprocess.run(["git", "-C", self.clone, *args], capture_output=True, check=False)
         if done.returncode != 0:
-            raise SystemExit(f"{self.clone}: git {' '.join(args)} failed, expected a clone of {self.repo} "
-                             f"that holds commit {self.commit}: {done.stderr.decode(errors='replace').strip()}")
+            raise SystemExit(
+                f"{self.clone}: git {' '.join(args)} failed, expected a clone of {self.repo} "
+                f"that holds commit {self.commit}: {done.stderr.decode(errors='replace').strip()}"
+            )
         return done.stdout
 
     def tag(self, path):
@@ -38,11 +41,13 @@ class Source:
 
     def mixed(self, path):
         """A text some of whose lines are UTF-8 and some Windows-1252."""
+
         def decode(line):
             try:
                 return line.decode("utf-8")
             except UnicodeDecodeError:
                 return line.decode("cp1252", errors="replace")
+
         return "\n".join(decode(line) for line in self._git("show", f"{self.commit}:{path}").split(b"\n"))
 
     def lines(self, path):
