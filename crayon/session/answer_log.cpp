@@ -10,7 +10,7 @@ namespace {
 
 /// Reasons begin so. Behind a colon may stand what a server said, which may quote the question: it
 /// is left out, and a reason that is not known here is "other".
-constexpr std::array<std::string_view, 18> kReasons = {"confident",
+constexpr std::array<std::string_view, 20> kReasons = {"confident",
                                                        "unsure",
                                                        "out of scope",
                                                        "local only",
@@ -18,6 +18,8 @@ constexpr std::array<std::string_view, 18> kReasons = {"confident",
                                                        "never",
                                                        "always",
                                                        "no usable signals",
+                                                       "worth its price",
+                                                       "not worth its price",
                                                        "server failed",
                                                        "server unavailable",
                                                        "private",
