@@ -127,6 +127,26 @@ TEST(RouterShare, StaysThereAfterAWarmUpThatMisleads) {
   }
 }
 
+// As `crayon ask` does: a process for each request, which knows the last decisions from the log.
+TEST(RouterShare, HoldsOverRunsOfOneRequestEach) {
+  for (const double asked : {0.1, 0.5}) {
+    Rng rng(9);
+    Traffic traffic = draw(700, 0.6, 1, rng);
+    add(traffic, draw(700, 0, 0.3, rng));
+    std::vector<PastDecision> past;
+    Routed run;
+    for (const double c : traffic) {
+      Router router(share(asked));
+      router.warm_up(Traffic(32, 0.99));  // the examples, which mislead
+      router.resume(past);
+      const Decision decision = router.decide({.confidence = c});
+      run.sent.push_back(decision.side == Side::Server);
+      past.push_back({decision.score, decision.side == Side::Server});
+    }
+    EXPECT_LE(run.worst(asked), 0.03) << asked;
+  }
+}
+
 TEST(RouterShare, StillTakesTheLeastScoresSoonAfterASuddenDrift) {
   double sent_sum = 0, sent_n = 0;
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {

@@ -99,6 +99,17 @@ void Router::warm_up(std::span<const double> scores) {
   }
 }
 
+void Router::resume(std::span<const PastDecision> past) {
+  if (past.size() > kPastDecisions) past = past.last(kPastDecisions);
+  double owed = 0;
+  for (const PastDecision& one : past) {
+    if (!std::isfinite(one.score)) continue;
+    remember(one.score);
+    owed += options_.server_share - (one.escalated ? 1.0 : 0.0);
+  }
+  owed_ = std::clamp(owed, -kMostOwed, kMostOwed);
+}
+
 double Router::score(const Signals& signals) const {
   if (!out_of_scope(signals, options_)) return signals.confidence;
   return signals.confidence * *signals.scope / options_.least_scope;

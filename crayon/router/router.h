@@ -87,6 +87,14 @@ struct Decision {
   double threshold = 0;
 };
 
+/// What an earlier run decided.
+struct PastDecision {
+  double score = 0;
+  bool escalated = false;
+};
+/// So many of them say what the server is owed.
+inline constexpr std::size_t kPastDecisions = 500;
+
 /// Requests that the server is owed, or was given too many, at most (mode ServerShare).
 inline constexpr double kMostOwed = 7;
 
@@ -100,6 +108,11 @@ class Router {
   /// Recent scores to start from (of the task's examples), so that the first request has a
   /// threshold. Scores that are not finite are left out.
   void warm_up(std::span<const double> scores);
+  /// Goes on where earlier runs ended (mode ServerShare): their scores are recent ones, and the
+  /// last kPastDecisions say what the server is owed. So the promise of decide() holds over runs
+  /// too.
+  /// @param past  oldest first; scores that are not finite are left out
+  void resume(std::span<const PastDecision> past);
   /// The score of signals: confidence, times scope / least_scope when out of scope (ours).
   [[nodiscard]] double score(const Signals& signals) const;
   /// Decides. Signals that are not finite stay on the device.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "crayon/base/error.h"
 
@@ -157,15 +158,33 @@ Candidate judge(const std::string& name, const ScoreTable& scores, std::span<con
   }
   const auto grid = loss_grid(scores, answers);
   const auto total = grid_total(grid);
-  Candidate candidate{.name = name, .log_loss = 0, .accuracy = {}, .scores = scores, .head = {}};
+  Candidate candidate{
+      .name = name, .log_loss = 0, .losses = {}, .accuracy = {}, .scores = scores, .head = {}};
   std::vector<std::uint8_t> right;
   for (std::size_t k = 0; k < scores.size(); ++k) {
-    candidate.log_loss += grid[k][best(total, grid[k])] / static_cast<double>(scores.size());
+    candidate.losses.push_back(grid[k][best(total, grid[k])]);
+    candidate.log_loss += candidate.losses.back() / static_cast<double>(scores.size());
     const auto top = std::ranges::max_element(scores[k]) - scores[k].begin();
     right.push_back(top == answers[k] ? 1 : 0);
   }
   candidate.accuracy = accuracy(right);
   return candidate;
+}
+
+ScoreTable nested_scores(std::span<const Candidate> all) {
+  std::vector<double> sums;
+  for (const Candidate& candidate : all) {
+    sums.push_back(std::accumulate(candidate.losses.begin(), candidate.losses.end(), 0.0));
+  }
+  ScoreTable scores;
+  for (std::size_t k = 0; k < all.front().scores.size(); ++k) {
+    std::size_t kept = 0;
+    for (std::size_t c = 1; c < all.size(); ++c) {
+      if (sums[c] - all[c].losses[k] < sums[kept] - all[kept].losses[k]) kept = c;
+    }
+    scores.push_back(all[kept].scores[k]);
+  }
+  return scores;
 }
 
 bool labels_shared(const ChoiceData& data) {
