@@ -10,6 +10,7 @@
 
 #include "crayon/http/client.h"
 #include "crayon/server/internal/scripted_model_for_tests.h"
+#include "crayon/server/internal/server_call.h"
 #include "crayon/server/serve.h"
 #include "crayon/store/store.h"
 #include "crayon/testing/faulty_server.h"
@@ -200,6 +201,29 @@ TEST_F(RoutedServer, StopsEndAServersAnswerWhereverTheyLie) {
   EXPECT_THAT(post(chat("tell", stop)).body, HasSubstr(R"("content":"one ")"));
   const std::string stream = post(chat("tell", stop + kStream)).body;
   EXPECT_THAT(stream, AllOf(HasSubstr("one "), Not(HasSubstr("two")), HasSubstr("[DONE]")));
+}
+
+TEST(StopCutter, FindsAStopOverPiecesAndCutsNoCharacter) {
+  const std::string text = "größer – 日本語 <end> rest";
+  for (std::size_t size = 1; size < 9; ++size) {
+    server::StopCutter cutter({"<end>", "nothing of this"});
+    std::string said;
+    for (std::size_t at = 0; at < text.size(); at += size) {
+      const std::string piece = cutter.take(text.substr(at, size), false);
+      const bool whole = piece.empty() || (static_cast<unsigned char>(piece[0]) & 0xC0) != 0x80;
+      EXPECT_TRUE(whole) << size;
+      said += piece;
+    }
+    said += cutter.take({}, true);
+    EXPECT_EQ(said, "größer – 日本語 ") << size;
+    EXPECT_TRUE(cutter.stopped());
+  }
+  server::StopCutter none({});
+  EXPECT_EQ(none.take("all", false), "all");
+  server::StopCutter open({"END"});
+  std::string said = open.take("an EN", false);
+  said += open.take("", true);
+  EXPECT_EQ(said, "an EN");
 }
 
 TEST_F(RoutedServer, MetricsCountBySideAndReason) {

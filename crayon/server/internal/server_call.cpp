@@ -110,6 +110,7 @@ std::string StopCutter::take(std::string_view piece, bool last) {
     said = end;
   } else if (!last && longest_ > 0) {
     said -= std::min(said, longest_ - 1);
+    while (said > 0 && (static_cast<unsigned char>(waiting_[said]) & 0xC0) == 0x80) --said;
   }
   std::string out = waiting_.substr(0, said);
   waiting_.erase(0, said);

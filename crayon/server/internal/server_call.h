@@ -49,7 +49,8 @@ class ServerCall {
 class StopCutter {
  public:
   explicit StopCutter(std::vector<std::string> stops);
-  /// What of the text so far can be said; what may be the beginning of a stop waits.
+  /// What of the text so far can be said, in whole UTF-8 characters; what may be the beginning of a
+  /// stop waits.
   [[nodiscard]] std::string take(std::string_view piece, bool last);
   [[nodiscard]] bool stopped() const { return stopped_; }
 
