@@ -175,13 +175,14 @@ TEST_F(RoutedServer, ASpentBudgetLeavesTheAnswerToTheDevice) {
 
 TEST_F(RoutedServer, AStreamThatBreaksOffEndsWithAnErrorAndIsNotGoneOnWith) {
   const TestAuthority authority;
-  const Fault breaks{.name = "breaks", .reason = nullptr, .serve = [](FaultyPeer& peer) {
-                       peer.send(
-                           "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
-                           "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":"
-                           "\"Part\"},\"finish_reason\":null}]}\n\n");
-                       peer.reset();
-                     }};
+  const auto part = [](FaultyPeer& peer) {
+    if (!peer.read_request()) return;
+    peer.send(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Part\"},"
+        "\"finish_reason\":null}]}\n\n");
+  };
+  const Fault breaks{.name = "breaks", .reason = nullptr, .serve = part};
   FaultyServer faulty(authority, [&](int) { return &breaks; });
   Remote remote({.url = faulty.url(), .model = "big"});
   start([&](ServeOptions& options) { options.books.remote = &remote; });
@@ -252,6 +253,7 @@ class SilentServer : public RoutedServer {
   std::binary_semaphore asked_{0};
   std::binary_semaphore left_{0};
   const Fault silent_{.name = "silent", .reason = nullptr, .serve = [this](FaultyPeer& peer) {
+                        if (!peer.read_request()) return;
                         asked_.release();
                         peer.wait_for_close();
                         left_.release();
