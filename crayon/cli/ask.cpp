@@ -14,6 +14,7 @@
 #include "crayon/cli/common.h"
 #include "crayon/cli/outgoing.h"
 #include "crayon/cli/report.h"
+#include "crayon/cli/routing.h"
 #include "crayon/formats/examples.h"
 #include "crayon/session/answer.h"
 
@@ -25,8 +26,8 @@ struct AskArgs {
   ModelArgs model;
   ServerArgs server;
   GuardArgs guards;
+  RouteArgs route;
   std::string task;
-  std::string side;
   std::string question;
   std::string context;
   std::vector<std::string> choices;
@@ -34,21 +35,6 @@ struct AskArgs {
   bool local_only = false;
   int max_tokens = kAnswerTokens;
 };
-
-RouterOptions router_options(const AskArgs& args) {
-  RouterOptions options;
-  if (args.side == "server" && args.server.url.empty()) {
-    throw Error(ErrorCode::InvalidArgument,
-                "--side server is given, but no server; add --server-url URL");
-  }
-  if (args.side == "server") {
-    options.mode = RouteMode::Always;
-  } else if (args.side != "device" && !args.server.url.empty()) {
-    options.mode = RouteMode::ServerShare;
-    options.server_share = args.server.share.value_or(options.server_share);
-  }
-  return options;
-}
 
 Example example_of(const AskArgs& args) {
   if (args.question.empty()) {
@@ -162,13 +148,15 @@ void run_ask(const AskArgs& args, std::ostream& out, std::ostream& notes) {
   const bool stream = args.question == "-";
   if (stream) check_stream(args);
   if (!stream && args.questions.empty()) (void)example_of(args);
-  AnswererOptions options{
-      .router = router_options(args), .local_only = args.local_only, .max_tokens = args.max_tokens};
   const OpenTask task = open_task(args.task);
+  AnswererOptions options{.router = route_options(args.route, args.server, task),
+                          .local_only = args.local_only,
+                          .max_tokens = args.max_tokens};
   const auto remote = args.local_only ? nullptr : open_remote(args.server);
   const Guards guards(args.guards, remote ? server_list(args.server) : std::vector<RemoteServer>{});
   options.door = guards.door();
   options.on_decision = guards.log();
+  options.past = guards.past(task.name, options.router.mode);
   const BaseModel* wanted = task.info ? &task.info->base : nullptr;
   const auto model = open_base_model(args.model, wanted, args.common, notes);
   const auto engine = model->open_engine(engine_options(args.model, args.common));
@@ -204,9 +192,7 @@ void add_ask_command(CLI::App& app) {
   add_policy_options(*cmd, args->guards);
   add_budget_options(*cmd, args->guards);
   add_log_option(*cmd, args->guards);
-  cmd->add_option("--side", args->side, "device or server: who answers, whatever the confidence")
-      ->check(CLI::IsMember({"device", "server"}))
-      ->excludes(cmd->get_option("--server-share"));
+  add_route_options(*cmd, args->route);
   cmd->add_flag("--local-only", args->local_only,
                 "Let nothing leave this machine, whatever other flags and settings say");
   add_model_options(*cmd, args->model);

@@ -21,6 +21,7 @@ void add_train_command(CLI::App& app);
 void add_serve_command(CLI::App& app);
 void add_stats_command(CLI::App& app);
 void add_feedback_command(CLI::App& app);
+void add_calibrate_command(CLI::App& app);
 void add_bench_commands(CLI::App& app);
 
 }  // namespace crayon

@@ -10,6 +10,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/log.h"
+#include "crayon/session/answer.h"
 
 namespace crayon {
 namespace {
@@ -132,6 +133,16 @@ void Guards::open_store(const GuardArgs& args, const BudgetLimits& limits) {
     budget_ = std::make_unique<ClosedBudget>();
     log_warning(fmt::format("{}; no decision is logged{}", error.what(),
                             limits.any() ? ", and with a budget set nothing leaves" : ""));
+  }
+}
+
+std::vector<DecisionRecord> Guards::past(const std::string& task, RouteMode mode) const {
+  if (!log_ || mode != RouteMode::ServerShare) return {};
+  try {
+    return store_->recent(task, kPastEntries);
+  } catch (const Error& error) {
+    log_warning(fmt::format("{}; the server's share starts anew", error.what()));
+    return {};
   }
 }
 

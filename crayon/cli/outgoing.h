@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "crayon/router/policy.h"
+#include "crayon/router/router.h"
 #include "crayon/session/door.h"
 #include "crayon/store/store.h"
 
@@ -64,6 +65,9 @@ class Guards {
   [[nodiscard]] const DoorOptions& door() const { return door_; }
   /// Where decisions are logged; empty where they are not.
   [[nodiscard]] const std::function<void(const DecisionRecord&)>& log() const { return log_; }
+  /// What the log holds of a task, as far as a router for this mode goes on from it. A log that
+  /// cannot be read is none, with a warning.
+  [[nodiscard]] std::vector<DecisionRecord> past(const std::string& task, RouteMode mode) const;
 
  private:
   void open_store(const GuardArgs& args, const BudgetLimits& limits);

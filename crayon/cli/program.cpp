@@ -58,6 +58,7 @@ void add_commands(CLI::App& app, const std::set<std::string>& typed) {
   add_serve_command(app);
   add_stats_command(app);
   add_feedback_command(app);
+  add_calibrate_command(app);
   add_bench_commands(app);
   add_settings(app, typed);
 }

@@ -13,6 +13,7 @@
 #include "crayon/models/models.h"
 #include "crayon/pool/pool.h"
 #include "crayon/session/answer.h"
+#include "crayon/session/calibrate.h"
 #include "crayon/session/customize.h"
 #include "crayon/session/evaluate.h"
 #include "crayon/store/store.h"
@@ -43,6 +44,22 @@ struct CustomizeResult {
 [[nodiscard]] std::string evaluation_json(const Evaluation& evaluation);
 /// A JSON line a question.
 [[nodiscard]] std::string evaluation_details(const Evaluation& evaluation);
+
+/// Accuracy against server share, of an evaluation with a server: one JSON object, an SVG picture
+/// or an HTML page. @param task  its name
+[[nodiscard]] std::string curve_json(const std::string& task, const Evaluation& evaluation);
+[[nodiscard]] std::string curve_svg(const std::string& task, const Evaluation& evaluation);
+[[nodiscard]] std::string curve_page(const std::string& task, const Evaluation& evaluation);
+
+struct CalibrateResult {
+  std::string task;
+  std::filesystem::path file;  ///< That was written; empty: none.
+  CalibrateReport report;
+};
+[[nodiscard]] std::string calibrate_text(const CalibrateResult& result);
+[[nodiscard]] std::string calibrate_json(const CalibrateResult& result);
+/// A page with the reliability diagram and the curve of risk.
+[[nodiscard]] std::string calibrate_page(const CalibrateResult& result);
 
 struct BlendResult {
   std::filesystem::path file;

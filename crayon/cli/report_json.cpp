@@ -116,6 +116,7 @@ std::string evaluation_json(const Evaluation& evaluation) {
     json["server"]["unparsed"] = evaluation.unparsed;
     json["mix"] = accuracy_json(*evaluation.mix);
     json["mix"]["server_share"] = evaluation.server_share;
+    json["mix"]["risk"] = evaluation.risk;
     json["blended_on_sample"] = accuracy_json(*evaluation.blended_on_sample);
     json["unparsed"] = evaluation.unparsed;
   }

@@ -158,7 +158,10 @@ std::string evaluation_text(const Evaluation& evaluation) {
     text += accuracy_row("server", *evaluation.server, sample + unparsed);
     if (!sample.empty()) text += accuracy_row("  blended", *evaluation.blended_on_sample, sample);
     text += accuracy_row("mix", *evaluation.mix,
-                         fmt::format("{}, server share {:.2f}", sample, evaluation.server_share));
+                         fmt::format("{}, server share {:.2f}{}", sample, evaluation.server_share,
+                                     evaluation.mode == RouteMode::Risk
+                                         ? fmt::format(", risk {:.3f}", evaluation.risk)
+                                         : ""));
   }
   text +=
       fmt::format("{:.1f} questions per second on the device\n", evaluation.questions_per_second);

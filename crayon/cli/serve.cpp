@@ -14,6 +14,7 @@
 #include "crayon/cli/commands.h"
 #include "crayon/cli/common.h"
 #include "crayon/cli/outgoing.h"
+#include "crayon/cli/routing.h"
 #include "crayon/session/device.h"
 
 namespace crayon {
@@ -22,12 +23,15 @@ namespace {
 struct ServeArgs {
   CommonArgs common;
   ModelArgs model;
+  ServerArgs server;
+  RouteArgs route;
   GuardArgs guards;
   std::string task = "base";
   std::string host = "127.0.0.1";
   int port = 8080;
   std::filesystem::path key_file;
   std::string name;
+  bool local_only = false;
 };
 
 std::string model_name(const ServeArgs& args, const OpenTask& task, const Model& model) {
@@ -43,7 +47,14 @@ void run_serve(const ServeArgs& args, std::ostream& out, std::ostream& notes) {
   options.port = args.port;
   options.key = read_key(args.key_file, "CRAYON_KEY");
   check_access(options);  // before a large model is opened
-  const Guards guards(args.guards, {});
+  const auto remote = args.local_only ? nullptr : open_remote(args.server);
+  const Guards guards(args.guards, remote ? server_list(args.server) : std::vector<RemoteServer>{});
+  options.books = {.door = guards.door(),
+                   .task = task,
+                   .remote = remote.get(),
+                   .router = route_options(args.route, args.server, task),
+                   .on_decision = guards.log()};
+  options.books.past = guards.past(task.name, options.books.router.mode);
   const std::shared_ptr<Model> model = open_base_model(args.model, wanted, args.common, notes);
   if (wanted != nullptr) {
     warn_base_fit(TaskOnDevice(*model, task).base_fit(), *wanted, model->base());
@@ -51,12 +62,13 @@ void run_serve(const ServeArgs& args, std::ostream& out, std::ostream& notes) {
   options.model_name = model_name(args, task, *model);
   options.adapter = task.file;
   options.engine = engine_options(args.model, args.common);
-  options.books = {.door = guards.door(), .task = task.name, .on_decision = guards.log()};
-  if (task.info) options.books.calibration = task.info->calibration;
   ApiServer server(model, options);
   server.start();
   out << server.url() << std::endl;
-  if (!args.common.quiet) notes << "serving " << options.model_name << "; Ctrl-C ends\n";
+  if (!args.common.quiet) {
+    notes << "serving " << options.model_name
+          << (remote ? "; what it is unsure of may go to the larger LLM" : "") << "; Ctrl-C ends\n";
+  }
   while (!interrupted()) std::this_thread::sleep_for(std::chrono::milliseconds(100));
   server.stop();
   throw_if_interrupted();
@@ -73,7 +85,12 @@ void add_serve_command(CLI::App& app) {
   cmd->add_option("--key-file", args->key_file,
                   "File with the key that clients must send; else the environment's CRAYON_KEY");
   cmd->add_option("--name", args->name, "What clients call the model");
+  add_server_options(*cmd, args->server);
+  add_route_options(*cmd, args->route);
+  cmd->add_flag("--local-only", args->local_only,
+                "Let nothing leave this machine, whatever other flags and settings say");
   add_policy_options(*cmd, args->guards);
+  add_budget_options(*cmd, args->guards);
   add_log_option(*cmd, args->guards);
   add_model_options(*cmd, args->model);
   add_common_options(*cmd, args->common);

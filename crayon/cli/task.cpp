@@ -52,31 +52,13 @@ void run_add(const TaskArgs& args, std::ostream& out) {
   out << store_task(name, bytes).string() << '\n';
 }
 
-/// The number type that a LoRA file's A has, so that stripping changes no number; F32 holds others.
-TensorType type_of(const Gguf& gguf) {
-  for (const GgufTensor& tensor : gguf.tensors()) {
-    if (!tensor.name.ends_with(".lora_a")) continue;
-    switch (tensor.ggml_type) {  // ggml's own numbers
-      case 1:
-        return TensorType::F16;
-      case 8:
-        return TensorType::Q8;
-      case 30:
-        return TensorType::BF16;
-      default:
-        return TensorType::F32;
-    }
-  }
-  return TensorType::F32;
-}
-
 void run_strip(const TaskArgs& args, std::ostream& out) {
   check_output(args.out);
   const Gguf gguf = Gguf::open(find_task(args.task));
   AdapterFileOptions options;
   options.architecture = gguf.text("general.architecture");
   options.name = args.out.stem().string();
-  options.type = type_of(gguf);
+  options.type = lora_type(gguf);
   write_atomically(args.out, adapter_to_gguf(adapter_from_gguf(gguf), options));
   out << args.out.string() << '\n';
 }

@@ -222,4 +222,21 @@ void check_fits_model(const Adapter& adapter, const Gguf& model, const std::stri
   }
 }
 
+TensorType lora_type(const Gguf& gguf) {
+  for (const GgufTensor& tensor : gguf.tensors()) {
+    if (!tensor.name.ends_with(kSuffixA)) continue;
+    switch (tensor.ggml_type) {  // ggml's own numbers
+      case 1:
+        return TensorType::F16;
+      case 8:
+        return TensorType::Q8;
+      case 30:
+        return TensorType::BF16;
+      default:
+        return TensorType::F32;
+    }
+  }
+  return TensorType::F32;
+}
+
 }  // namespace crayon

@@ -33,6 +33,10 @@ struct AdapterFileOptions {
 ///                            match, numbers that are not finite; Unsupported: activated LoRA
 [[nodiscard]] Adapter adapter_from_gguf(const Gguf& gguf);
 
+/// The number type of a LoRA file's A, so that writing it again changes no number; F32 holds those
+/// that are not written here.
+[[nodiscard]] TensorType lora_type(const Gguf& gguf);
+
 /// Does each tensor fit the base model's weight of that name? `model` is its opened GGUF.
 /// @throws Error Incompatible  tensor, shape found, shape needed
 void check_fits_model(const Adapter& adapter, const Gguf& model, const std::string& file);

@@ -15,6 +15,7 @@
 #include "crayon/gate/head.h"
 #include "crayon/prompt/prompt.h"
 #include "crayon/router/router.h"
+#include "crayon/router/threshold.h"
 
 namespace crayon {
 
@@ -35,6 +36,9 @@ struct TaskInfo {
   Matrix scope_examples;  ///< z [K, m]
   Head head;
   Calibration calibration;
+  Calibration generic;                     ///< The pool's, which `calibration` was shifted from.
+  std::optional<Calibration> server = {};  ///< P(the server is right) from the device's signals.
+  std::vector<JudgedSignals> judged = {};  ///< Labelled requests, for targets of risk.
   std::vector<double> recent_scores;  ///< Router scores of the examples, to start the threshold.
   Policy policy;
 };

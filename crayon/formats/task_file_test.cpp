@@ -50,6 +50,19 @@ TEST(TaskFile, EverythingReadsBack) {
   EXPECT_EQ(a.calibration.n, b.calibration.n);
   EXPECT_EQ(a.calibration.approximate, b.calibration.approximate);
   EXPECT_EQ(a.recent_scores, b.recent_scores);
+  EXPECT_EQ(a.generic.slope, b.generic.slope);
+  EXPECT_EQ(a.generic.n, b.generic.n);
+  ASSERT_TRUE(b.server.has_value());
+  EXPECT_EQ(a.server->intercept, b.server->intercept);
+  ASSERT_EQ(b.judged.size(), 3u);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(a.judged[i].signals.top, b.judged[i].signals.top);
+    EXPECT_EQ(a.judged[i].signals.margin, b.judged[i].signals.margin);
+    EXPECT_EQ(a.judged[i].signals.entropy, b.judged[i].signals.entropy);
+    EXPECT_EQ(a.judged[i].right, b.judged[i].right);
+    EXPECT_EQ(a.judged[i].server_right, b.judged[i].server_right);
+    EXPECT_EQ(a.judged[i].held_out, b.judged[i].held_out);
+  }
   EXPECT_TRUE(b.policy.local_only);
   EXPECT_FALSE(b.policy.server_allowed);
   EXPECT_EQ(got.adapter.base_id, task.adapter.base_id);
@@ -64,10 +77,14 @@ TEST(TaskFile, ATaskWithoutScopeHeadOrAdapterReadsBack) {
   task.info->head = {};
   task.info->weights.clear();
   task.info->recent_scores.clear();
+  task.info->judged.clear();
+  task.info->server.reset();
   const Task got = through_file(task);
   EXPECT_TRUE(got.adapter.tensors.empty());
   EXPECT_EQ(got.info->scope_examples.rows, 0u);
   EXPECT_TRUE(got.info->head.empty());
+  EXPECT_TRUE(got.info->judged.empty());
+  EXPECT_FALSE(got.info->server.has_value());
 }
 
 TEST(TaskFile, ALoraOfAnotherToolHasNoInfo) {

@@ -12,13 +12,31 @@
 namespace crayon {
 namespace {
 
-/// So many requests' worth of debt move the quantile by its whole range.
-constexpr double kTracking = 50;
+/// Where the quantile's level goes when the server is owed `owed` requests: softly near the share,
+/// to the end of its range near the most that may be owed. Chosen on simulated streams: gentle
+/// enough to take the least scores of a steady stream, hard enough to turn after a sudden drift
+/// before requests must be sent whatever their score.
+double level_for(double share, double owed) {
+  constexpr double kTracking = 25;
+  const double strain = owed / kMostOwed;
+  return std::clamp(share + owed / kTracking + strain * strain * strain, 0.0, 1.0);
+}
 
 void check_level(double level, std::string_view name) {
   if (level >= 0 && level <= 1) return;
   throw Error(ErrorCode::InvalidArgument,
               fmt::format("router: {} is {}; expected 0 to 1", name, level));
+}
+
+void check_price(const RouterOptions& options) {
+  if (std::isfinite(options.cost) && options.cost >= 0 && std::isfinite(options.value) &&
+      options.value > 0) {
+    return;
+  }
+  throw Error(ErrorCode::InvalidArgument,
+              fmt::format("router: a call costs {} and a right answer is worth {}; expected a cost "
+                          "of at least 0 and a value above 0",
+                          options.cost, options.value));
 }
 
 bool out_of_scope(const Signals& signals, const RouterOptions& options) {
@@ -30,7 +48,8 @@ std::string why_server(const Signals& signals, const RouterOptions& options) {
 }
 
 bool usable(const Signals& signals) {
-  return std::isfinite(signals.confidence) && (!signals.scope || std::isfinite(*signals.scope));
+  return std::isfinite(signals.confidence) && std::isfinite(signals.scope.value_or(0)) &&
+         std::isfinite(signals.server.value_or(0));
 }
 
 /// What holds before any score counts; nothing when the scores decide. Fails closed.
@@ -42,6 +61,8 @@ std::optional<Decision> ruled(const Signals& signals, const RouterOptions& optio
     case RouteMode::Always:
       return Decision{Side::Server, "always", 0, 0};
     case RouteMode::ServerShare:
+    case RouteMode::Risk:
+    case RouteMode::Price:
       if (!usable(signals)) return Decision{Side::Device, "no usable signals", 0, 0};
       return std::nullopt;
     case RouteMode::Never:
@@ -57,6 +78,11 @@ std::string to_string(Side side) { return side == Side::Server ? "server" : "dev
 Router::Router(RouterOptions options, Policy policy) : options_(options), policy_(policy) {
   check_level(options_.server_share, "the server share");
   check_level(options_.least_scope, "the least scope");
+  check_level(options_.server_right, "the server's chance to be right");
+  check_price(options_);
+  if (std::isnan(options_.risk_threshold)) {
+    throw Error(ErrorCode::InvalidArgument, "router: the threshold of risk is no number");
+  }
   if (options_.window < 1) {
     throw Error(ErrorCode::InvalidArgument, "router: a window of 0 scores; expected at least 1");
   }
@@ -73,25 +99,60 @@ void Router::warm_up(std::span<const double> scores) {
   }
 }
 
+void Router::resume(std::span<const PastDecision> past) {
+  if (past.size() > kPastDecisions) past = past.last(kPastDecisions);
+  double owed = 0;
+  for (const PastDecision& one : past) {
+    if (!std::isfinite(one.score)) continue;
+    remember(one.score);
+    owed += options_.server_share - (one.escalated ? 1.0 : 0.0);
+  }
+  owed_ = std::clamp(owed, -kMostOwed, kMostOwed);
+}
+
 double Router::score(const Signals& signals) const {
   if (!out_of_scope(signals, options_)) return signals.confidence;
   return signals.confidence * *signals.scope / options_.least_scope;
 }
 
 Decision Router::decide(const Signals& signals) {
-  const double own = score(signals);
   if (auto decision = ruled(signals, options_, policy_)) {
+    const double own = score(signals);
     if (std::isfinite(own)) decision->score = own;
     return *decision;
   }
+  return options_.mode == RouteMode::ServerShare ? decide_share(signals) : decide_alone(signals);
+}
+
+Decision Router::decide_share(const Signals& signals) {
+  const double own = score(signals);
   remember(own);
-  const double level = std::clamp(options_.server_share + owed_ / kTracking, 0.0, 1.0);
+  const double level = level_for(options_.server_share, owed_);
   const double threshold = quantile({recent_.begin(), recent_.end()}, level);
   const double due = owed_ + options_.server_share;
-  const bool escalate = own < threshold || (own == threshold && due >= 0.5);
-  owed_ = std::clamp(due - (escalate ? 1.0 : 0.0), -kTracking, kTracking);
+  bool escalate = own < threshold || (own == threshold && due >= 0.5);
+  if (due > kMostOwed) escalate = true;
+  if (due - 1 < -kMostOwed) escalate = false;
+  owed_ = due - (escalate ? 1.0 : 0.0);
   return {escalate ? Side::Server : Side::Device,
           escalate ? why_server(signals, options_) : "confident", own, threshold};
+}
+
+/// The modes in which a request's own signals decide.
+Decision Router::decide_alone(const Signals& signals) const {
+  if (options_.mode == RouteMode::Price) {
+    const double own = score(signals);
+    const double server = signals.server.value_or(options_.server_right);
+    const bool worth = (server - own) * options_.value > options_.cost;
+    return {worth ? Side::Server : Side::Device, worth ? "worth its price" : "not worth its price",
+            own, server - options_.cost / options_.value};
+  }
+  // Decided apart and not by the joint score: what is not of the task is no part of the promise.
+  const bool sure =
+      !out_of_scope(signals, options_) && signals.confidence > options_.risk_threshold;
+  // The log holds finite numbers alone: every confidence lies between -1 and 2.
+  return {sure ? Side::Device : Side::Server, sure ? "confident" : why_server(signals, options_),
+          signals.confidence, std::clamp(options_.risk_threshold, -1.0, 2.0)};
 }
 
 std::vector<Decision> Router::decide_all(std::span<const Signals> signals) const {
@@ -99,7 +160,9 @@ std::vector<Decision> Router::decide_all(std::span<const Signals> signals) const
   std::vector<std::size_t> open;
   for (std::size_t i = 0; i < signals.size(); ++i) {
     const auto decision = ruled(signals[i], options_, policy_);
-    out[i] = decision.value_or(Decision{});
+    const bool alone = !decision && options_.mode != RouteMode::ServerShare;
+    out[i] = alone ? decide_alone(signals[i]) : decision.value_or(Decision{});
+    if (alone) continue;
     const double own = score(signals[i]);
     if (std::isfinite(own)) out[i].score = own;
     if (!decision) open.push_back(i);

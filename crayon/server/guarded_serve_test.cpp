@@ -27,7 +27,7 @@ class GuardedServer : public testing::Test {
     options.port = 0;
     options.model_name = "crayon:test";
     options.books.door.check = check_.get();
-    options.books.task = "test";
+    options.books.task.name = "test";
     options.books.on_decision = [this](const DecisionRecord& record) {
       const std::lock_guard lock(mutex_);
       log_.push_back(record);

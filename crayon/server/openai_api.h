@@ -13,6 +13,10 @@
 
 namespace crayon {
 
+namespace server {
+class Routes;
+}
+
 struct OpenAiApiOptions {
   std::string model_name;            ///< The only name that requests may give.
   int context_tokens = 2048;         ///< Of the engine: a chat without max_tokens may fill it.
@@ -20,10 +24,18 @@ struct OpenAiApiOptions {
   Bookkeeping books{};
 };
 
-/// POST /v1/chat/completions, POST /v1/completions, GET /v1/models, GET /health. Requests wait in
-/// the queue; a full one is answered 503. An answer ends when its client has gone.
+/// POST /v1/chat/completions, POST /v1/completions, GET /v1/models, GET /metrics, GET /health.
+/// Requests wait in the queue; a full one is answered 503. An answer ends when its client has gone.
 ///
-/// Answers carry x-crayon-id, -side and -reason; a request that the policy blocks is answered 400.
+/// With a larger LLM (Bookkeeping::remote) each request that may leave is answered by the device or
+/// by it, as the router decides from the device's first tokens or scores. That is decided before
+/// the first byte: a server that fails before its first word is replaced by the device, one that
+/// breaks off behind it ends the stream with an error event. The engine is free meanwhile. The
+/// server gets the messages, max_tokens and the temperature; stops are applied here. Requests with
+/// log-probs, and those marked by the header x-crayon-local, stay.
+///
+/// Answers carry x-crayon-id, -side and -reason, and -confidence and -scope where these were known
+/// at the first byte; a request that the policy blocks is answered 400.
 ///
 /// A request with `guided_choice` is answered with the choice whose tokens have the greatest mean
 /// log-prob behind the prompt; ties go to the first one.
@@ -36,8 +48,7 @@ class OpenAiApi {
   void add_routes(HttpServer& server) const;
 
  private:
-  struct Shared;
-  std::shared_ptr<Shared> shared_;
+  std::shared_ptr<server::Routes> routes_;  ///< Shared with the handlers.
 };
 
 }  // namespace crayon

@@ -83,6 +83,7 @@ Answerer::Answerer(const Model& model, Engine& engine, const OpenTask& task, Rem
   }
   task_.set_on(engine_);
   router_.warm_up(task_.recent_scores());
+  router_.resume(past_decisions(options_.past, task_, router_));
 }
 
 Answer Answerer::answer(const Example& question, const OnText& on_text, const RequestMarks& marks) {
@@ -162,7 +163,7 @@ void Answerer::answer_choice(const Turn& turn, Answer& out) {
   out.money = server.money;
   if (!server.choice) {
     out.unparsed = true;
-    out.reason = "the server's reply named no choice";
+    out.reason = kNoChoiceNamed;
     return;
   }
   out.side = Side::Server;
@@ -206,7 +207,7 @@ void Answerer::answer_text(const Turn& turn, Answer& out) {
   if (!open) scope = task_.scope(engine_, prompt);
   const auto device_speaks = [&](std::span<const GeneratedToken> tokens) {
     out.raw = TaskOnDevice::raw_text_signals(tokens);
-    return !decide(turn, {.confidence = task_.text_confidence(tokens), .scope = scope}, out);
+    return !decide(turn, task_.signals(out.raw, scope), out);
   };
   // When the server is to answer anyway, one token is enough to have a confidence to report.
   const bool always = !open && options_.router.mode == RouteMode::Always;

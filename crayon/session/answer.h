@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,9 @@
 #include "crayon/store/decisions.h"
 
 namespace crayon {
+
+/// The reason where the server answered and could not be read: the device's answer stands.
+inline constexpr const char* kNoChoiceNamed = "the server's reply named no choice";
 
 struct Answer {
   std::string id;               ///< By which `crayon feedback` knows it.
@@ -51,14 +55,27 @@ struct AnswererOptions {
   /// Tokens of a free answer written before it is decided who speaks. Where only the device can,
   /// they are said at once.
   std::size_t hold_back = kHoldBackTokens;
-  DoorOptions door{};  ///< The checks that a request must pass to leave.
+  std::vector<DecisionRecord> past{};  ///< Of the log, oldest first: the router goes on from them.
+  DoorOptions door{};                  ///< The checks that a request must pass to leave.
   /// Gets each decision, without any text; what it throws is warned of and costs no answer.
   std::function<void(const DecisionRecord&)> on_decision{};
 };
 
+/// A reason as it may be logged and put into a header: what a server said, which may quote the
+/// question, is cut off, and what is no phrase of ours is "other".
+[[nodiscard]] std::string plain_reason(const std::string& reason);
+
 /// The decision as it is logged. @param name  the task's
 [[nodiscard]] DecisionRecord decision_record(const Answer& answer, const std::string& name,
                                              const Price& price);
+
+/// Of the log's decisions those that the router made between the sides, whatever became of them,
+/// with the scores that their signals have now.
+[[nodiscard]] std::vector<PastDecision> past_decisions(std::span<const DecisionRecord> log,
+                                                       const TaskOnDevice& task,
+                                                       const Router& router);
+/// How many entries of the log are enough to find kPastDecisions of them, as a rule.
+inline constexpr std::size_t kPastEntries = 4 * kPastDecisions;
 
 /// Joins one task, one engine, a router and, maybe, a server. Not thread-safe: one owner.
 class Answerer {

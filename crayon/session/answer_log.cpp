@@ -10,7 +10,7 @@ namespace {
 
 /// Reasons begin so. Behind a colon may stand what a server said, which may quote the question: it
 /// is left out, and a reason that is not known here is "other".
-constexpr std::array<std::string_view, 18> kReasons = {"confident",
+constexpr std::array<std::string_view, 22> kReasons = {"confident",
                                                        "unsure",
                                                        "out of scope",
                                                        "local only",
@@ -18,6 +18,10 @@ constexpr std::array<std::string_view, 18> kReasons = {"confident",
                                                        "never",
                                                        "always",
                                                        "no usable signals",
+                                                       "worth its price",
+                                                       "not worth its price",
+                                                       "log-probs asked",
+                                                       "server broke off",
                                                        "server failed",
                                                        "server unavailable",
                                                        "private",
@@ -29,15 +33,33 @@ constexpr std::array<std::string_view, 18> kReasons = {"confident",
                                                        "too long to check",
                                                        "text is not UTF-8"};
 
-std::string logged_reason(const Answer& answer) {
-  if (answer.unparsed) return "no choice named";
-  const std::string_view reason = answer.reason;
+/// Reasons of answers that the router gave to the server, or would have.
+constexpr std::array<std::string_view, 9> kServersTurn = {
+    "unsure",           "out of scope",    "server failed", "server unavailable",
+    "server broke off", "no choice named", "budget spent",  "budget check failed",
+    "model not allowed"};
+
+}  // namespace
+
+std::vector<PastDecision> past_decisions(std::span<const DecisionRecord> log,
+                                         const TaskOnDevice& task, const Router& router) {
+  std::vector<PastDecision> out;
+  for (const DecisionRecord& record : log) {
+    const bool server = std::ranges::find(kServersTurn, record.reason) != kServersTurn.end();
+    if (!server && record.reason != "confident") continue;
+    const ChoiceSignals raw{.top = record.top, .margin = record.margin, .entropy = record.entropy};
+    out.push_back({router.score(task.signals(raw, record.scope)), server});
+  }
+  return out;
+}
+
+std::string plain_reason(const std::string& whole) {
+  const std::string_view reason = whole;
+  if (reason == kNoChoiceNamed) return "no choice named";
   const std::string_view start = reason.substr(0, reason.find(':'));
   if (std::ranges::find(kReasons, start) == kReasons.end()) return "other";
   return std::string(start == "private" ? reason : start);  // "private: e-mail": ours to the end
 }
-
-}  // namespace
 
 DecisionRecord decision_record(const Answer& answer, const std::string& name, const Price& price) {
   const auto prompt = static_cast<std::int64_t>(answer.prompt_tokens);
@@ -46,7 +68,7 @@ DecisionRecord decision_record(const Answer& answer, const std::string& name, co
   return {.id = answer.id,
           .task = name,
           .server = server,
-          .reason = logged_reason(answer),
+          .reason = plain_reason(answer.reason),
           .choices = !answer.scores.empty(),
           .top = answer.raw.top,
           .margin = answer.raw.margin,

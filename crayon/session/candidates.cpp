@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "crayon/base/error.h"
 
@@ -170,25 +171,44 @@ Candidate judge(const std::string& name, const ScoreTable& scores, std::span<con
   return candidate;
 }
 
-const Candidate& choose_candidate(std::span<const Candidate> all, std::size_t usual) {
-  const Candidate& first = all[usual];
-  const Candidate* chosen = &first;
+namespace {
+
+/// The place of the one that choose_candidate() keeps, as if example `left_out` were not there.
+std::size_t choose(std::span<const Candidate> all, std::size_t usual, std::size_t left_out) {
+  const std::vector<double>& losses = all[usual].losses;
+  std::size_t chosen = usual;
   double most = 0;
-  const auto n = static_cast<double>(first.losses.size());
-  for (const Candidate& other : all) {
-    double sum = 0, squares = 0;
-    for (std::size_t k = 0; k < first.losses.size(); ++k) {
-      const double gain = first.losses[k] - other.losses[k];
+  for (std::size_t c = 0; c < all.size(); ++c) {
+    double n = 0, sum = 0, squares = 0;
+    for (std::size_t k = 0; k < losses.size(); ++k) {
+      if (k == left_out) continue;
+      const double gain = losses[k] - all[c].losses[k];
+      ++n;
       sum += gain;
       squares += gain * gain;
     }
+    if (n < 2) return usual;
     const double mean = sum / n;
     const double error = std::sqrt(std::max(0.0, squares / n - mean * mean) / (n - 1));
     if (mean - error <= most) continue;
     most = mean - error;
-    chosen = &other;
+    chosen = c;
   }
-  return *chosen;
+  return chosen;
+}
+
+}  // namespace
+
+const Candidate& choose_candidate(std::span<const Candidate> all, std::size_t usual) {
+  return all[choose(all, usual, all[usual].losses.size())];
+}
+
+ScoreTable nested_scores(std::span<const Candidate> all, std::size_t usual) {
+  ScoreTable scores;
+  for (std::size_t k = 0; k < all.front().scores.size(); ++k) {
+    scores.push_back(all[choose(all, usual, k)].scores[k]);
+  }
+  return scores;
 }
 
 bool labels_shared(const ChoiceData& data) {

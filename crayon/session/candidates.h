@@ -27,9 +27,9 @@ using ScoreTable = std::vector<std::vector<float>>;
 
 /// One way to answer and how well it did on examples that it was not fitted on.
 struct Candidate {
-  std::string name;            ///< "base", "blend+labels", "refined+labels+probe", ...
-  double log_loss = 0;         ///< Mean over the labelled examples, natural logarithm.
-  std::vector<double> losses;  ///< One a labelled example.
+  std::string name;                 ///< "base", "blend+labels", "refined+labels+probe", ...
+  double log_loss = 0;              ///< Mean over the labelled examples, natural logarithm.
+  std::vector<double> losses = {};  ///< Of each labelled example.
   Accuracy accuracy;
   ScoreTable scores;  ///< Of the labelled examples, head applied, each fitted without itself.
   Head head;          ///< Fitted on all examples: what the task file gets.
@@ -41,6 +41,12 @@ struct Candidate {
 /// Judges final scores of the labelled examples; the head stays empty.
 [[nodiscard]] Candidate judge(const std::string& name, const ScoreTable& scores,
                               std::span<const int> answers);
+
+/// Scores of the labelled examples, each by the candidate that would be kept of all others. Their
+/// errors owe nothing to the choice among candidates; those of the best candidate do, as it was
+/// chosen on the very examples (ours; nested leave-one-out without its second fit).
+/// @param all  candidates over the same labelled examples, at least one
+[[nodiscard]] ScoreTable nested_scores(std::span<const Candidate> all, std::size_t usual);
 
 /// The candidates that one adapter's scores give: `name`, and where labels are shared
 /// `name`+labels (label calibration) and `name`+labels+probe.

@@ -74,6 +74,7 @@ class Customizer {
   std::unique_ptr<PreparedPrompts> ready_;     ///< made ready when first scored,
   std::unique_ptr<PreparedPrompts> labelled_;  ///< and those of them that have answers.
   std::vector<float> refined_weights_;
+  ScoreTable judged_scores_;  ///< Of the labelled examples, to learn what the task gets right.
 };
 
 void Customizer::check(std::span<const Example> examples) {
@@ -264,6 +265,8 @@ void Customizer::choose() {
   report.blended = best.accuracy.accuracy;
   report.n = best.accuracy.n;
   report_.leave_one_out = std::move(report);
+  // Not the best one's own: these were chosen for their few errors, and would flatter the task.
+  judged_scores_ = nested_scores(all, usual);
   keep(best);
 }
 
@@ -317,20 +320,28 @@ std::vector<double> router_scores(const ScoreTable& scores, const ChoiceData& da
   return out;
 }
 
-/// The generic calibration, shifted by what the kept candidate got right.
-Calibration calibrate(const Candidate& kept, const ChoiceData& data, Calibration calibration) {
-  std::vector<ChoiceSignals> signals;
-  std::vector<std::uint8_t> right;
+/// The labelled examples as the router would have seen them, each judged without itself.
+std::vector<JudgedSignals> judged_examples(const ScoreTable& scores, const ChoiceData& data) {
+  std::vector<JudgedSignals> judged;
   const auto rows = labelled(data);
   for (std::size_t f = 0; f < rows.size(); ++f) {
-    const auto& scores = kept.scores[f];
-    signals.push_back(choice_signals(scores));
-    right.push_back(std::ranges::max_element(scores) - scores.begin() == data.answers[rows[f]]);
+    JudgedSignals one;
+    one.signals = choice_signals(scores[f]);
+    one.right = std::ranges::max_element(scores[f]) - scores[f].begin() == data.answers[rows[f]];
+    judged.push_back(one);
   }
-  const bool approximate = calibration.approximate;
-  calibration = fit_calibration(signals, right, calibration);
-  calibration.approximate = approximate;
-  return calibration;
+  return judged;
+}
+
+/// The generic calibration, shifted by what was got right.
+Calibration calibrate(std::span<const JudgedSignals> judged, const Calibration& generic) {
+  std::vector<ChoiceSignals> signals;
+  std::vector<std::uint8_t> right;
+  for (const JudgedSignals& one : judged) {
+    signals.push_back(one.signals);
+    right.push_back(one.right);
+  }
+  return fit_calibration(signals, right, generic);
 }
 
 void Customizer::finish(const Candidate& kept) {
@@ -354,7 +365,9 @@ void Customizer::finish(const Candidate& kept) {
   info.head = kept.head;
   info.policy.local_only = options_.local_only;
   const bool compared = report_.leave_one_out.has_value();
-  info.calibration = compared ? calibrate(kept, data_, generic) : generic;
+  info.generic = generic;
+  if (compared) info.judged = judged_examples(judged_scores_, data_);
+  info.calibration = calibrate(info.judged, generic);
   info.recent_scores = router_scores(kept.scores, data_, compared, info.calibration);
   report_.task.info = std::move(info);
   report_.n_examples = z_.rows;

@@ -22,6 +22,7 @@ TaskOnDevice::TaskOnDevice(const Model& model, const OpenTask& task)
   if (!info_) return;
   base_fit_ = check_base(info_->base, model.base(), fmt::format("task '{}'", task.name));
   calibration_ = info_->calibration;
+  server_ = info_->server;
   embeds_in_pass_ = task.first_layer >= info_->embedding.layer;
   if (info_->scope_examples.rows >= 2) scope_.emplace(info_->scope_examples);
 }
@@ -83,8 +84,9 @@ DeviceChoice TaskOnDevice::judge(const Example& question, const ScoreResult& sco
   }
   out.choice = static_cast<int>(std::ranges::max_element(out.scores) - out.scores.begin());
   out.raw = choice_signals(out.scores);
-  out.signals.confidence = confidence(calibration_, out.raw);
-  if (scope_ && !z.empty()) out.signals.scope = scope_->p_value(z);
+  std::optional<double> scope;
+  if (scope_ && !z.empty()) scope = scope_->p_value(z);
+  out.signals = signals(out.raw, scope);
   out.prompt_tokens = scored.prompt_tokens;
   out.cut_tokens = scored.cut_tokens;
   return out;
@@ -98,8 +100,10 @@ ChoiceSignals TaskOnDevice::raw_text_signals(std::span<const GeneratedToken> tok
   return text_signals(log_probs);
 }
 
-double TaskOnDevice::text_confidence(std::span<const GeneratedToken> tokens) const {
-  return confidence(calibration_, raw_text_signals(tokens));
+Signals TaskOnDevice::signals(const ChoiceSignals& raw, std::optional<double> scope) const {
+  Signals out{.confidence = confidence(calibration_, raw), .scope = scope};
+  if (server_) out.server = confidence(*server_, raw);
+  return out;
 }
 
 std::span<const double> TaskOnDevice::recent_scores() const {

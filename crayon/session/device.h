@@ -50,8 +50,9 @@ class TaskOnDevice {
   [[nodiscard]] DeviceChoice judge(const Example& question, const ScoreResult& scored) const;
   /// What the log-probs of a free text's tokens say; of none: the least.
   [[nodiscard]] static ChoiceSignals raw_text_signals(std::span<const GeneratedToken> tokens);
-  /// P(right) of free text from the log-probs of its tokens.
-  [[nodiscard]] double text_confidence(std::span<const GeneratedToken> tokens) const;
+  /// What raw signals mean for this task: its confidence, and the server's chance where it is
+  /// known.
+  [[nodiscard]] Signals signals(const ChoiceSignals& raw, std::optional<double> scope) const;
 
   /// The text to write on from. A chat is put through the model's template; where the model has
   /// none, its turns are joined by line breaks.
@@ -77,7 +78,8 @@ class TaskOnDevice {
   std::optional<Scope> scope_;
   PromptFormat format_;
   Calibration calibration_;
-  bool embeds_in_pass_ = false;  ///< The scoring pass gives the base's hidden state too.
+  std::optional<Calibration> server_;  ///< P(the server is right).
+  bool embeds_in_pass_ = false;        ///< The scoring pass gives the base's hidden state too.
   BaseFit base_fit_ = BaseFit::Same;
 };
 

@@ -199,7 +199,7 @@ ServerDoor::Reply ServerDoor::chat(const std::vector<ChatMessage>& messages, con
   if (marks.local_only) throw Kept("local only");
   const auto texts = contents(messages);
   const Verdict verdict = look(options_, texts);
-  if (verdict.rule == Rule::Send) return paid(messages, how, on_text);
+  if (verdict.rule == Rule::Send) return paid(messages, how, marks, on_text);
   if (verdict.rule != Rule::Redact) throw Kept(verdict.reason);
   std::optional<Redaction> redaction;
   try {
@@ -219,7 +219,7 @@ ServerDoor::Reply ServerDoor::chat(const std::vector<ChatMessage>& messages, con
       return text.empty() || on_text(text);
     };
   }
-  Reply reply = paid(hidden, how, restored);
+  Reply reply = paid(hidden, how, marks, restored);
   if (on_text) {
     const std::string rest = redaction->restore_piece({}, true);
     if (!rest.empty()) (void)on_text(rest);
@@ -229,13 +229,13 @@ ServerDoor::Reply ServerDoor::chat(const std::vector<ChatMessage>& messages, con
 }
 
 ServerDoor::Reply ServerDoor::paid(const std::vector<ChatMessage>& messages, const ChatOptions& how,
-                                   const OnText& on_text) {
+                                   const RequestMarks& marks, const OnText& on_text) {
   Turnstile turnstile(options_, messages, how);
   const RemoteHooks hooks{
       .on_text = on_text,
       .may_send = [&](const SendIntent& intent) { return turnstile.may_send(intent); },
       .on_attempt = [&](const RemoteAttempt& attempt) { turnstile.settle(attempt); },
-      .cancelled = {}};
+      .cancelled = marks.gone};
   try {
     RemoteAnswer answer = remote_.chat(messages, how, hooks);
     return {std::move(answer), turnstile.money()};

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,6 +35,8 @@ struct DoorOptions {
 /// What one request says of itself.
 struct RequestMarks {
   bool local_only = false;
+  /// Has who asked gone? Asked from other threads; true ends a call of the server.
+  std::function<bool()> gone{};
 };
 
 /// A request that may not leave. The message is the reason, in words of ours.
@@ -66,7 +69,7 @@ class ServerDoor {
 
  private:
   [[nodiscard]] Reply paid(const std::vector<ChatMessage>& messages, const ChatOptions& how,
-                           const OnText& on_text);
+                           const RequestMarks& marks, const OnText& on_text);
 
   Remote& remote_;
   DoorOptions options_;

@@ -22,10 +22,6 @@ std::string reference(const Example& question) {
   return question.messages.empty() ? "" : question.messages.back().content;
 }
 
-bool matches(const std::string& text, const Example& question) {
-  return normalize_answer(text) == normalize_answer(reference(question));
-}
-
 class Evaluator {
  public:
   Evaluator(const Model& model, Engine& engine, std::span<const Example> questions,
@@ -109,6 +105,7 @@ SideDetail Evaluator::device_answer(const TaskOnDevice& task, const Example& que
     side.scores = device.scores;
     side.confidence = device.signals.confidence;
     side.scope = device.signals.scope;
+    side.server_chance = device.signals.server;
     side.right = device.choice == *question.answer;
     if (device.cut_tokens > 0) ++result_.cut_questions;
     return side;
@@ -117,9 +114,13 @@ SideDetail Evaluator::device_answer(const TaskOnDevice& task, const Example& que
   const Generated text = engine_.generate(prompt.text, free_answer(question),
                                           [](const GeneratedToken&) { return !interrupted(); });
   const std::span tokens(text.tokens);
-  side.confidence = task.text_confidence(tokens.first(std::min(tokens.size(), kHoldBackTokens)));
-  side.scope = task.scope(engine_, prompt);
-  side.right = matches(text.text, question);
+  const ChoiceSignals raw =
+      TaskOnDevice::raw_text_signals(tokens.first(std::min(tokens.size(), kHoldBackTokens)));
+  const Signals signals = task.signals(raw, task.scope(engine_, prompt));
+  side.confidence = signals.confidence;
+  side.scope = signals.scope;
+  side.server_chance = signals.server;
+  side.right = answers_label(question, text.text);
   return side;
 }
 
@@ -170,7 +171,7 @@ SideDetail Evaluator::server_answer(ServerDoor& door, const Example& question) {
     side.right = side.choice == question.answer;
     if (!side.choice) ++result_.unparsed;
   } else {
-    side.right = matches(ask_text(door, question, free_answer(question)).text, question);
+    side.right = answers_label(question, ask_text(door, question, free_answer(question)).text);
   }
   return side;
 }
@@ -197,7 +198,9 @@ void Evaluator::mix(const OpenTask& task) {
   for (QuestionDetail& detail : result_.details) {
     if (!detail.server) continue;
     asked.push_back(&detail);
-    signals.push_back({.confidence = detail.blended.confidence, .scope = detail.blended.scope});
+    signals.push_back({.confidence = detail.blended.confidence,
+                       .scope = detail.blended.scope,
+                       .server = detail.blended.server_chance});
   }
   const Router router(options_.router, task.info ? task.info->policy : Policy{});
   const auto decisions = router.decide_all(signals);
@@ -211,7 +214,9 @@ void Evaluator::mix(const OpenTask& task) {
     server.push_back(asked[i]->server->right);
     blended.push_back(asked[i]->blended.right);
     mixed.push_back(escalated ? server.back() : blended.back());
-    result_.server_share += escalated ? 1.0 / static_cast<double>(asked.size()) : 0.0;
+    const double one = 1.0 / static_cast<double>(asked.size());
+    result_.server_share += escalated ? one : 0.0;
+    result_.risk += !escalated && blended.back() == 0 ? one : 0.0;
   }
   result_.server = accuracy(server);
   result_.blended_on_sample = accuracy(blended);
@@ -222,6 +227,7 @@ Evaluation Evaluator::run(const OpenTask& task, Remote* remote) {
   check();
   if (remote != nullptr) check_server(task, *remote);
   result_.n = questions_.size();
+  result_.mode = options_.router.mode;
   for (const Example& question : questions_) {
     result_.details.push_back({.id = question.id,
                                .answer = question.answer,
@@ -255,6 +261,10 @@ Evaluation Evaluator::run(const OpenTask& task, Remote* remote) {
 }
 
 }  // namespace
+
+bool answers_label(const Example& question, const std::string& text) {
+  return normalize_answer(text) == normalize_answer(reference(question));
+}
 
 Evaluation evaluate(const Model& model, Engine& engine, const OpenTask& task,
                     std::span<const Example> questions, Remote* remote,

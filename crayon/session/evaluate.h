@@ -31,6 +31,7 @@ struct SideDetail {
   std::vector<float> scores;    ///< Of the choices; the server's: its letters' log-probs, if given.
   double confidence = 0;        ///< The device's only.
   std::optional<double> scope;  ///< The device's only.
+  std::optional<double> server_chance;  ///< The device's only: P(the server is right).
   bool right = false;
 };
 
@@ -51,13 +52,18 @@ struct Evaluation {
   std::optional<Accuracy> server;  ///< On the sample that the server was asked.
   std::optional<Accuracy> mix;     ///< On the same sample.
   std::optional<Accuracy> blended_on_sample;  ///< For a fair comparison with server and mix.
+  RouteMode mode = RouteMode::ServerShare;    ///< That made the mix.
   double server_share = 0;                    ///< Of the mix: what the server answered.
-  std::size_t unparsed = 0;         ///< Server's replies that named no choice; the server's errors.
+  double risk = 0;           ///< Of the mix: what the device answered, and wrongly; of all of it.
+  std::size_t unparsed = 0;  ///< Server's replies that named no choice; the server's errors.
   double questions_per_second = 0;  ///< Of the blended side, model loading left out.
   std::size_t cut_questions = 0;    ///< Whose passage was cut to fit the context.
   std::size_t kept_questions = 0;   ///< Of the server's sample, left out as a check kept them here.
   std::vector<QuestionDetail> details;
 };
+
+/// Is a free answer the labelled one, after normalize_answer()?
+[[nodiscard]] bool answers_label(const Example& question, const std::string& text);
 
 /// Answers every question with the base, then with the task's adapter, then asks the server.
 /// Choices: highest score. Free text: exact match after normalize_answer(), written as answer()

@@ -61,6 +61,31 @@ std::string whole_id(const Database& database, const std::string& start) {
                           found[0], found[1]));
 }
 
+/// As read_record() reads them.
+constexpr std::string_view kColumns =
+    "id, task, server, reason, choices, top, margin, entropy, confidence, scope, score, threshold, "
+    "prompt_tokens, completion_tokens, seconds, money, saved";
+
+DecisionRecord read_record(const Statement& row) {
+  return {.id = row.text(0),
+          .task = row.text(1),
+          .server = row.integer(2) != 0,
+          .reason = row.text(3),
+          .choices = row.integer(4) != 0,
+          .top = row.real(5),
+          .margin = row.real(6),
+          .entropy = row.real(7),
+          .confidence = row.real(8),
+          .scope = row.optional_real(9),
+          .score = row.real(10),
+          .threshold = row.real(11),
+          .prompt_tokens = row.integer(12),
+          .completion_tokens = row.integer(13),
+          .seconds = row.real(14),
+          .money = row.integer(15),
+          .saved = row.integer(16)};
+}
+
 }  // namespace
 
 std::string new_decision_id() {
@@ -115,34 +140,28 @@ std::string Store::mark(const std::string& id, bool good) {
   return whole;
 }
 
+std::vector<DecisionRecord> Store::recent(const std::string& task, std::size_t n) {
+  const std::lock_guard lock(impl_->mutex);
+  Statement query = impl_->database.prepare("SELECT " + std::string(kColumns) +
+                                            " FROM decision WHERE task = ? "
+                                            "ORDER BY time DESC, id DESC LIMIT ?");
+  query.bind(std::string_view(task)).bind(static_cast<std::int64_t>(n));
+  std::vector<DecisionRecord> out;
+  while (query.next()) out.push_back(read_record(query));
+  std::ranges::reverse(out);
+  return out;
+}
+
 std::vector<JudgedDecision> Store::judged(const std::string& task) {
   const std::lock_guard lock(impl_->mutex);
   Statement query = impl_->database.prepare(
-      "SELECT id, task, server, reason, choices, top, margin, entropy, confidence, scope, score, "
-      "threshold, prompt_tokens, completion_tokens, seconds, money, saved, good "
-      "FROM decision JOIN feedback ON feedback.decision = decision.id "
+      "SELECT " + std::string(kColumns) +
+      ", good FROM decision JOIN feedback ON feedback.decision = decision.id "
       "WHERE task = ? ORDER BY decision.time, id");
   query.bind(std::string_view(task));
   std::vector<JudgedDecision> out;
   while (query.next()) {
-    out.push_back({.record = {.id = query.text(0),
-                              .task = query.text(1),
-                              .server = query.integer(2) != 0,
-                              .reason = query.text(3),
-                              .choices = query.integer(4) != 0,
-                              .top = query.real(5),
-                              .margin = query.real(6),
-                              .entropy = query.real(7),
-                              .confidence = query.real(8),
-                              .scope = query.optional_real(9),
-                              .score = query.real(10),
-                              .threshold = query.real(11),
-                              .prompt_tokens = query.integer(12),
-                              .completion_tokens = query.integer(13),
-                              .seconds = query.real(14),
-                              .money = query.integer(15),
-                              .saved = query.integer(16)},
-                   .good = query.integer(17) != 0});
+    out.push_back({.record = read_record(query), .good = query.integer(17) != 0});
   }
   return out;
 }

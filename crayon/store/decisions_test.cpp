@@ -56,6 +56,23 @@ TEST_F(DecisionLog, IdsAreSixteenDigitsAndNeverTheSame) {
   EXPECT_NE(id, new_decision_id());
 }
 
+TEST_F(DecisionLog, GivesBackTheLastDecisionsOfATaskOldestFirst) {
+  for (int k = 0; k < 6; ++k) {
+    now_ = kNoon + k;
+    DecisionRecord one = record("00000000000000a" + std::to_string(9 - k));
+    one.score = k;
+    if (k == 4) one.task = "other";
+    store_.add(one);
+  }
+  const auto got = store_.recent("mail", 3);
+  ASSERT_EQ(got.size(), 3u);
+  EXPECT_EQ(got[0].score, 2);
+  EXPECT_EQ(got[1].score, 3);
+  EXPECT_EQ(got[2].score, 5);
+  EXPECT_EQ(got[2].margin, 0.5);
+  EXPECT_TRUE(store_.recent("none", 3).empty());
+}
+
 TEST_F(DecisionLog, GivesBackEveryNumberOfAMarkedDecision) {
   store_.add(record("00000000000000a1"));
   store_.mark("00000000000000a1", true);

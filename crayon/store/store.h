@@ -65,6 +65,9 @@ class Store {
   /// Sums over the decisions since then. @param task  "": all
   [[nodiscard]] DecisionStatistics statistics(std::chrono::system_clock::time_point since,
                                               const std::string& task = {});
+  /// The last `n` decisions of a task, oldest first; within a second in any order. @throws Error
+  /// Unavailable
+  [[nodiscard]] std::vector<DecisionRecord> recent(const std::string& task, std::size_t n);
   /// The decisions that were marked, oldest first: what calibrating learns from.
   [[nodiscard]] std::vector<JudgedDecision> judged(const std::string& task);
 

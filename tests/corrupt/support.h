@@ -180,6 +180,12 @@ inline Task small_task() {
   info.head.probe = random_matrix(3, 5, 22);
   info.head.probe_weight = 0.5f;
   info.calibration = {1.5, -0.25, 40, true};
+  info.generic = {1.25, 0.5, 900, true};
+  info.server = Calibration{0.5, 2, 30, false};
+  info.judged.resize(3);
+  info.judged[0] = {.signals = {0.5, 0.25, 0.75}, .right = true};
+  info.judged[1] = {.signals = {0.75, 0.5, 0.5}, .server_right = true, .held_out = true};
+  info.judged[2] = {.signals = {0.5, 0.0, 1.0}, .right = true, .server_right = false};
   info.recent_scores = {0.1, 0.9};
   info.policy = {true, false};
   return {small_adapter(31), info};

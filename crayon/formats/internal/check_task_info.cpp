@@ -81,8 +81,15 @@ void check_task_info(const TaskInfo& info, const std::string& base_id, const std
   if (!(info.relative_error >= 0) || !std::isfinite(info.relative_error)) {
     throw corrupt(file, "the relative error is {}, expected at least 0", info.relative_error);
   }
-  const std::vector<double> calibration{info.calibration.slope, info.calibration.intercept};
+  const Calibration server = info.server.value_or(Calibration{});
+  const std::vector<double> calibration{info.calibration.slope, info.calibration.intercept,
+                                        info.generic.slope,     info.generic.intercept,
+                                        server.slope,           server.intercept};
   check_finite(calibration, "the calibration's numbers", file);
+  for (const JudgedSignals& judged : info.judged) {
+    check_finite(std::vector{judged.signals.top, judged.signals.margin, judged.signals.entropy},
+                 "the judged signals", file);
+  }
   check_finite(info.weights, "the weights", file);
   check_finite(info.recent_scores, "the recent scores", file);
   check_whitening(info, file);

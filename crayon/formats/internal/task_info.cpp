@@ -10,8 +10,29 @@ namespace {
 
 constexpr std::uint64_t kFormatVersion = 1;
 
+// What a mark of a judged request is the sum of.
+constexpr std::uint64_t kRight = 1;
+constexpr std::uint64_t kAsked = 2;
+constexpr std::uint64_t kServerRight = 4;
+constexpr std::uint64_t kHeldOut = 8;
+
+void put_judged(const std::vector<JudgedSignals>& judged,
+                std::map<std::string, GgufValue>& metadata) {
+  if (judged.empty()) return;
+  std::vector<double> signals;
+  std::vector<std::uint64_t> marks;
+  for (const JudgedSignals& j : judged) {
+    signals.insert(signals.end(), {j.signals.top, j.signals.margin, j.signals.entropy});
+    marks.push_back((j.right ? kRight : 0) + (j.server_right ? kAsked : 0) +
+                    (j.server_right.value_or(false) ? kServerRight : 0) +
+                    (j.held_out ? kHeldOut : 0));
+  }
+  metadata["crayon.judged.signals"] = GgufArray(std::move(signals));
+  metadata["crayon.judged.marks"] = GgufArray(std::move(marks));
+}
+
 Json to_json(const TaskInfo& info) {
-  return {
+  Json json = {
       {"name", info.name},
       {"pool_id", info.pool_id},
       {"base", to_json(info.base)},
@@ -27,6 +48,9 @@ Json to_json(const TaskInfo& info) {
       {"policy",
        {{"local_only", info.policy.local_only}, {"server_allowed", info.policy.server_allowed}}},
       {"probe_weight", info.head.probe_weight}};
+  json["generic_calibration"] = to_json(info.generic);
+  if (info.server) json["server_calibration"] = to_json(*info.server);
+  return json;
 }
 
 /// What stands in crayon.task.
@@ -49,6 +73,13 @@ TaskInfo read_json_part(const JsonObject& object) {
     throw embedding.wrong("pooling", "'mean' or 'last'");
   }
   info.calibration = read_calibration(object.object("calibration"));
+  info.generic = info.calibration;
+  if (object.has("generic_calibration")) {
+    info.generic = read_calibration(object.object("generic_calibration"));
+  }
+  if (object.has("server_calibration")) {
+    info.server = read_calibration(object.object("server_calibration"));
+  }
   const JsonObject policy = object.object("policy");
   info.policy.local_only = policy.boolean("local_only");
   info.policy.server_allowed = policy.boolean("server_allowed");
@@ -82,6 +113,26 @@ std::vector<T> array_of(const Gguf& gguf, const std::string& key, const char* ki
                 in_quotes(key), kind);
 }
 
+std::vector<JudgedSignals> read_judged(const Gguf& gguf) {
+  if (!gguf.has("crayon.judged.signals")) return {};
+  const auto signals = array_of<double>(gguf, "crayon.judged.signals", "float64");
+  const auto marks = array_of<std::uint64_t>(gguf, "crayon.judged.marks", "uint64");
+  if (signals.size() % 3 != 0 || marks.size() != signals.size() / 3) {
+    throw corrupt(gguf.file(), "crayon.judged has {} numbers and {} marks, expected 3 and 1 each",
+                  signals.size(), marks.size());
+  }
+  std::vector<JudgedSignals> judged;
+  for (std::size_t i = 0; i < marks.size(); ++i) {
+    JudgedSignals one;
+    one.signals = {signals[3 * i], signals[3 * i + 1], signals[3 * i + 2]};
+    one.right = (marks[i] & kRight) != 0;
+    if ((marks[i] & kAsked) != 0) one.server_right = (marks[i] & kServerRight) != 0;
+    one.held_out = (marks[i] & kHeldOut) != 0;
+    judged.push_back(one);
+  }
+  return judged;
+}
+
 }  // namespace
 
 void put_task_info(const TaskInfo& info, std::map<std::string, GgufValue>& metadata) {
@@ -92,6 +143,7 @@ void put_task_info(const TaskInfo& info, std::map<std::string, GgufValue>& metad
   metadata["crayon.task"] = to_json(info).dump(-1, ' ', false, Json::error_handler_t::replace);
   put("crayon.weights", info.weights);
   put("crayon.recent_scores", info.recent_scores);
+  put_judged(info.judged, metadata);
   put("crayon.whitening.mean", info.whitening.mean);
   put("crayon.whitening.projection", info.whitening.projection.data);
   put("crayon.scope.examples", info.scope_examples.data);
@@ -113,6 +165,7 @@ TaskInfo read_task_info(const Gguf& gguf) {
   TaskInfo info = read_json_part(JsonObject(json, gguf.file() + ": crayon.task", ""));
   info.weights = gguf.floats("crayon.weights");
   info.recent_scores = array_of<double>(gguf, "crayon.recent_scores", "float64");
+  info.judged = read_judged(gguf);
   info.whitening.mean = gguf.floats("crayon.whitening.mean");
   info.whitening.projection =
       matrix_of(gguf, "crayon.whitening.projection", info.whitening.mean.size());

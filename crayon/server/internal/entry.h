@@ -1,5 +1,5 @@
-// What is kept of one answer of the API: its id, why it is given here, and the numbers that go into
-// the decision log. No text.
+// What is kept of one answer of the API: its id, who gives it and why, and the numbers that go into
+// headers, metrics and the decision log. No text.
 #pragma once
 
 #include <chrono>
@@ -9,29 +9,46 @@
 
 #include "crayon/engine/engine.h"
 #include "crayon/http/server.h"
-#include "crayon/server/bookkeeping.h"
-#include "crayon/server/internal/answers.h"
 #include "crayon/server/internal/requests.h"
+#include "crayon/server/internal/source.h"
+#include "crayon/server/internal/switchboard.h"
 #include "crayon/store/decisions.h"
 
 namespace crayon::server {
 
 class Entry {
  public:
-  /// Looks at the request before anything else does. Borrows the bookkeeping.
+  /// Looks at the request before anything else does. Borrows the switchboard.
   /// @throws Error InvalidArgument  the policy blocks it
-  Entry(const Bookkeeping& books, const ApiRequest& request, const ServerRequest& http);
+  Entry(Switchboard& board, const ApiRequest& request, const ServerRequest& http);
 
-  /// x-crayon-id, -side, -reason
+  /// May it leave? Else the device answers, and nothing is decided.
+  [[nodiscard]] bool may_leave() const { return may_leave_; }
+  /// x-crayon-id, -side, -reason, and what is known by then of -confidence and -scope.
   [[nodiscard]] std::map<std::string, std::string> headers() const;
+
+  /// A token of the device's, of an answer that is not decided about.
   void take(const GeneratedToken& token);
   void take_scores(const std::vector<float>& scores);
-  /// Logs the answer; once. A log that cannot be written is warned of.
-  void finish(const Usage& usage);
+  /// Who speaks, and what that was decided from.
+  void decided(const ChoiceSignals& raw, const Signals& signals, const Decision& decision);
+  /// It came otherwise. @param why  may hold words of the server: they are cut off
+  void answered_by(Side side, const std::string& why);
+  /// It ended with an error in the middle.
+  void broke_off() {
+    if (record_.server) record_.reason = "server broke off";
+  }
+  /// Counts and logs the answer; once. A log that cannot be written is warned of.
+  void finish(const AnswerEnd& end);
 
  private:
-  const Bookkeeping& books_;
+  void take_signals(const ChoiceSignals& raw, const Signals& signals);
+
+  Switchboard& board_;
   DecisionRecord record_;
+  bool may_leave_ = false;
+  bool signals_known_ = false;
+  bool finished_ = false;
   std::vector<float> log_probs_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };

@@ -17,6 +17,7 @@ struct Generation::State {
   std::condition_variable changed;
   std::deque<GeneratedToken> tokens;  // guarded by mutex, as all below
   Generated result;
+  std::optional<double> scope;
   std::exception_ptr error;
   bool done = false;
 
@@ -39,25 +40,35 @@ struct Generation::State {
   }
 };
 
-Generation::Generation(EngineQueue& queue, std::string prompt, GenerateOptions options,
-                       std::function<bool()> cancelled)
+Generation::Generation(EngineQueue& queue, Job job, std::function<bool()> cancelled)
     : state_(std::make_shared<State>()), cancelled_(std::move(cancelled)) {
   // The future is not needed: the job hands its error over with its result.
-  (void)queue.submit(
-      [state = state_, prompt = std::move(prompt), options = std::move(options)](Engine& engine) {
-        Generated generated;
-        std::exception_ptr error;
-        try {
-          if (!state->cancel) {
-            generated = engine.generate(
-                prompt, options, [&](const GeneratedToken& token) { return state->put(token); });
-          }
-        } catch (...) {
-          error = std::current_exception();
-        }
-        generated.tokens.clear();  // they were handed out one by one
-        state->finish(std::move(generated), std::move(error));
-      });
+  (void)queue.submit([state = state_, job = std::move(job)](Engine& engine) {
+    Generated generated;
+    std::exception_ptr error;
+    try {
+      if (!state->cancel && job.scope) {
+        const auto scope = job.scope(engine);
+        const std::lock_guard lock(state->mutex);
+        state->scope = scope;
+      }
+      if (!state->cancel) {
+        generated = engine.generate(job.prompt, job.options,
+                                    [&](const GeneratedToken& token) { return state->put(token); });
+      }
+    } catch (...) {
+      error = std::current_exception();
+    }
+    generated.tokens.clear();  // they were handed out one by one
+    state->finish(std::move(generated), std::move(error));
+  });
+}
+
+void Generation::cancel() { state_->cancel = true; }
+
+std::optional<double> Generation::scope() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->scope;
 }
 
 Generation::~Generation() { state_->cancel = true; }

@@ -15,10 +15,15 @@ namespace crayon::server {
 /// A slow client never holds the engine up: tokens wait here, as many as the answer has.
 class Generation {
  public:
+  struct Job {
+    std::string prompt{};
+    GenerateOptions options{};
+    /// Scope of the prompt, worked out before its first token; empty: none.
+    std::function<std::optional<double>(Engine&)> scope{};
+  };
   /// Puts the job into the queue. `cancelled` is asked on the thread that calls next().
   /// @throws Error Unavailable  the queue is full
-  Generation(EngineQueue& queue, std::string prompt, GenerateOptions options,
-             std::function<bool()> cancelled);
+  Generation(EngineQueue& queue, Job job, std::function<bool()> cancelled);
   Generation(const Generation&) = delete;
   Generation& operator=(const Generation&) = delete;
   ~Generation();  ///< Cancels; the engine may be at its last token for a moment longer.
@@ -28,6 +33,9 @@ class Generation {
   [[nodiscard]] std::optional<GeneratedToken> next();
   /// Waits until there is a token, or the end: what the engine throws before comes out here.
   void wait_for_first();
+  void cancel();
+  /// After the first token, or the end.
+  [[nodiscard]] std::optional<double> scope() const;
   /// After next() gave nothing: the answer without its tokens.
   [[nodiscard]] const Generated& result() const;
 

@@ -1,0 +1,137 @@
+// crayon calibrate: how sure a task may be, fitted again to labelled questions and marked answers.
+#include "crayon/session/calibrate.h"
+
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <iostream>
+
+#include "crayon/base/error.h"
+#include "crayon/base/files.h"
+#include "crayon/base/log.h"
+#include "crayon/cli/commands.h"
+#include "crayon/cli/common.h"
+#include "crayon/cli/outgoing.h"
+#include "crayon/cli/report.h"
+#include "crayon/formats/adapter_file.h"
+#include "crayon/formats/examples.h"
+#include "crayon/session/device.h"
+
+namespace crayon {
+namespace {
+
+struct CalibrateArgs {
+  CommonArgs common;
+  ModelArgs model;
+  ServerArgs server;
+  // Not logged: labelled questions are no use of the task.
+  GuardArgs guards{.policy = {}, .budget = {}, .no_log = true};
+  std::string task;
+  std::filesystem::path data;
+  std::filesystem::path html;
+  std::filesystem::path out;
+  std::size_t limit = 0;
+  bool feedback = true;
+  bool dry_run = false;
+};
+
+/// The labelled questions' answers on the device, and on the server where one is given.
+std::vector<JudgedSignals> judge(const CalibrateArgs& args, const OpenTask& task,
+                                 std::ostream& notes) {
+  if (args.data.empty()) return {};
+  const auto questions = read_examples(args.data, args.limit);
+  const auto remote = open_remote(args.server);
+  const Policy& policy = task.info->policy;
+  if (remote && (policy.local_only || !policy.server_allowed)) {
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("task '{}' is local only, so its questions may not be put to a server; "
+                            "leave the server's URL out",
+                            task.name));
+  }
+  const Guards guards(args.guards, server_list(args.server));
+  std::optional<ServerDoor> door;
+  if (remote) door.emplace(*remote, guards.door());
+  const auto model = open_base_model(args.model, &task.info->base, args.common, notes);
+  warn_base_fit(TaskOnDevice(*model, task).base_fit(), task.info->base, model->base());
+  const auto engine = model->open_engine(engine_options(args.model, args.common));
+  StepReporter progress(notes, !args.common.quiet, "questions");
+  auto judged = judge_questions(*model, *engine, task, questions, door ? &*door : nullptr,
+                                std::ref(progress));
+  progress.finish();
+  return judged;
+}
+
+/// Marks of this task's answers, of the kind that its labels have: choices, or free text.
+std::vector<JudgedSignals> marks_of(const CalibrateArgs& args, const OpenTask& task) {
+  if (!args.feedback) return {};
+  std::vector<JudgedDecision> marks;
+  try {
+    marks = Store().judged(task.name);
+  } catch (const Error& error) {
+    if (args.data.empty()) throw;
+    log_warning(fmt::format("{}; no mark is used", error.what()));
+  }
+  const auto of_choices = judged_by_marks(marks, true);
+  const auto of_text = judged_by_marks(marks, false);
+  if (of_choices.empty() || of_text.empty()) return of_choices.empty() ? of_text : of_choices;
+  const bool choices = !task.info->judged.empty() || of_choices.size() >= of_text.size();
+  log_warning(fmt::format(
+      "task '{}' has marks of choices and of free text, whose signals differ; "
+      "the {} of {} are used",
+      task.name, (choices ? of_choices : of_text).size(), choices ? "choices" : "free text"));
+  return choices ? of_choices : of_text;
+}
+
+void run_calibrate(const CalibrateArgs& args, std::ostream& out, std::ostream& notes) {
+  for (const auto& file : {args.html, args.out}) {
+    if (!file.empty()) check_output(file);
+  }
+  OpenTask task = open_task(args.task);
+  if (!task.info) {
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("'{}' is no task of crayon's, so it has no calibration; make one with "
+                            "`crayon customize`",
+                            task.name));
+  }
+  const auto questions = judge(args, task, notes);
+  const auto marks = marks_of(args, task);
+  const Gguf gguf = Gguf::open(task.file);
+  Task changed = task_from_gguf(gguf);
+  CalibrateResult result;
+  result.task = task.name;
+  result.report = recalibrate(*changed.info, questions, marks);
+  if (!args.dry_run) {
+    result.file = args.out.empty() ? task.file : args.out;
+    write_atomically(result.file, task_to_gguf(changed, lora_type(gguf)));
+  }
+  if (!args.html.empty()) write_atomically(args.html, calibrate_page(result));
+  out << (args.common.json ? calibrate_json(result) + "\n" : calibrate_text(result));
+}
+
+}  // namespace
+
+void add_calibrate_command(CLI::App& app) {
+  auto args = std::make_shared<CalibrateArgs>();  // shared with the callback, which outlives us
+  CLI::App* cmd = app.add_subcommand(
+      "calibrate", "Fit how sure a task may be to labelled questions and marked answers");
+  cmd->add_option("--task", args->task, "Name of a task, or its file")->required();
+  cmd->add_option("--data", args->data,
+                  "Labelled JSONL file that the task was not made from, or - for standard input; "
+                  "without it: marks of `crayon feedback` alone");
+  cmd->add_option("--limit", args->limit, "Read at most so many questions");
+  cmd->add_flag("!--no-feedback", args->feedback, "Leave marked answers out");
+  cmd->add_option("--html", args->html, "File for a page with the diagrams");
+  cmd->add_option("-o,--out", args->out, "Write the task there; default: in place, in one step");
+  cmd->add_flag("--dry-run", args->dry_run, "Only report; write no task");
+  add_server_options(*cmd, args->server);
+  add_policy_options(*cmd, args->guards);
+  add_budget_options(*cmd, args->guards);
+  add_model_options(*cmd, args->model);
+  add_common_options(*cmd, args->common);
+  add_json_option(*cmd, args->common);
+  cmd->callback([args] { run_calibrate(*args, std::cout, std::cerr); });
+}
+
+}  // namespace crayon
