@@ -128,6 +128,13 @@ TEST(Wire, FindsTheErrorMessageOfManyServersOnOneLine) {
       << "a cut must not split a character";
 }
 
+TEST(Wire, AnErrorsPlaceThatIsNestedWithoutEndIsPassedOver) {
+  constexpr std::size_t kDeep = 2'000'000;  // within an answer's bytes
+  const std::string body = R"({"detail":[{"loc":["body",)" + std::string(kDeep, '[') +
+                           std::string(kDeep, ']') + R"(,{"a":1}],"msg":"no"}]})";
+  EXPECT_EQ(error_message(body), "body: no");
+}
+
 TEST(Wire, QuotesNoErrorMessageThatRepeatsWhatWasSent) {
   const std::string text = "When did the \"old\" lighthouse\nkeeper leave?";
   const auto said = [&](const std::string& message) {

@@ -183,7 +183,9 @@ std::string said_in(const Json& json) {
   if (!json_field(detail, "msg").is_string()) return {};
   std::vector<std::string> where;
   for (const auto& step : json_field(detail, "loc")) {
-    where.push_back(step.is_string() ? step.get<std::string>() : step.dump());
+    if (step.is_string()) where.push_back(step.get<std::string>());
+    if (step.is_number_integer())
+      where.push_back(step.dump());  // all else may be nested without end
   }
   return fmt::format("{}{}{}", fmt::join(where, "."), where.empty() ? "" : ": ",
                      json_field(detail, "msg").get_ref<const std::string&>());
