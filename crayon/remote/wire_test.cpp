@@ -171,5 +171,19 @@ TEST(StreamReader, PutsPiecesTogetherAndTakesUsageFromAChunkWithoutChoices) {
   EXPECT_EQ(reader.answer().prompt_tokens, 3);
 }
 
+TEST(StreamReader, UsageIsReportedOnceBothNumbersAreThere) {
+  StreamReader reader("http://h");
+  // Some servers tell the prompt's number with the first piece, and the answer's with the last.
+  (void)reader.take(
+      R"({"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":9,"completion_tokens":0}})");
+  (void)reader.take(R"({"choices":[{"delta":{"content":"b"}}]})");
+  EXPECT_FALSE(reader.answer().usage_reported);
+  EXPECT_EQ(reader.answer().prompt_tokens, 9);
+  EXPECT_EQ(reader.answer().completion_tokens, 2) << "the pieces that came";
+  (void)reader.take(R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4}})");
+  EXPECT_TRUE(reader.answer().usage_reported);
+  EXPECT_EQ(reader.answer().completion_tokens, 4);
+}
+
 }  // namespace
 }  // namespace crayon::wire

@@ -135,13 +135,11 @@ class Turnstile {
   /// A server that says nothing of its usage, or broke off, may have done all the work.
   [[nodiscard]] Amount spent_by(const RemoteAttempt& attempt) const {
     if (!attempt.sent) return {};
-    const bool told =
-        attempt.usage_reported && attempt.prompt_tokens >= 0 && attempt.completion_tokens >= 0;
+    const bool whole = attempt.error.empty();
+    const bool told = whole && attempt.usage_reported;
     const std::int64_t prompt = told ? attempt.prompt_tokens : prompt_;
     const std::int64_t completion =
-        told ? attempt.completion_tokens
-             : (attempt.error.empty() && attempt.completion_tokens > 0 ? attempt.completion_tokens
-                                                                       : completion_);
+        whole && attempt.completion_tokens > 0 ? attempt.completion_tokens : completion_;
     return {1, prompt + completion, money_for(price_, prompt, completion)};
   }
 

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
+#include "crayon/http/server.h"
 #include "crayon/testing/odd_checks.h"
 #include "crayon/testing/recording_server.h"
 
@@ -139,6 +142,27 @@ TEST_F(Door, SetsAsideTheMostAndSettlesWhatTheServerCounted) {
   EXPECT_EQ(budget.spent.tokens, 6);
   EXPECT_EQ(reply.money, 5 * 2000 + 10000);
   EXPECT_EQ(budget.spent.money, reply.money);
+}
+
+TEST_F(Door, AStreamThatBrokeOffIsSpentInFullWhateverItsServerHadCountedSoFar) {
+  HttpServer http({});
+  http.route("POST", "/v1/chat/completions", [](const ServerRequest&) {
+    ServerResponse stream;
+    stream.stream = [](const SendEvent& send) {
+      send(R"({"choices":[{"delta":{"content":"a"}}],)"
+           R"("usage":{"prompt_tokens":5,"completion_tokens":1}})");
+    };
+    return stream;
+  });
+  http.start();
+  Remote remote({.url = http.url(), .model = "big"});
+  ScriptedBudget budget([](auto&) { return Reservation{true, 1, {}}; });
+  const OnText listen = [](std::string_view) { return true; };
+  const auto ask = [&] {
+    (void)ServerDoor(remote, {.budget = &budget}).chat(kHello, {.max_tokens = 100}, {}, listen);
+  };
+  EXPECT_THROW(ask(), Error);
+  EXPECT_EQ(budget.spent.tokens, budget.aside.tokens);
 }
 
 TEST_F(Door, WhatARequestCostThatKeptItsReservationIsGivenBackWhenACheckWasTooSlow) {
