@@ -42,7 +42,7 @@ Amount spent_in(const Database& database, const std::string& period) {
   return {query.integer(0), query.integer(1), query.integer(2)};
 }
 
-/// Adds to a period; a sum never falls below 0 nor grows beyond what a limit can be.
+/// Adds to a period; a sum never falls below 0.
 void charge(const Database& database, const std::string& period, const Amount& amount) {
   database
       .prepare(
