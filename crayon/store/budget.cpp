@@ -135,8 +135,9 @@ void Store::settle(const Reservation& reservation, const Amount& spent) {
 Spending Store::spending() {
   const std::lock_guard lock(impl_->mutex);
   const auto [day, month] = periods(impl_->now());
-  return {spent_in(impl_->database, day), spent_in(impl_->database, month),
-          impl_->database.number("SELECT count(*) FROM reservation")};
+  Statement open = impl_->database.prepare("SELECT count(*) FROM reservation WHERE month = ?");
+  open.bind(std::string_view(month)).next();
+  return {spent_in(impl_->database, day), spent_in(impl_->database, month), open.integer(0)};
 }
 
 }  // namespace crayon
