@@ -20,6 +20,9 @@ using testing::Property;
 using testing::StrEq;
 using testing::Throws;
 
+// Before the first line of the log, which reads it.
+const bool kDebug = ::setenv("CRAYON_LOG", "debug", 1) == 0;
+
 const std::vector<ChatMessage> kHello = {{"system", "be brief"}, {"user", "hello there"}};
 const std::vector<ChatMessage> kMail = {{"user", "write to jane@doe.example"}};
 
@@ -60,6 +63,32 @@ TEST_F(Door, WhatIsHiddenIsNotHeardAndComesBack) {
   };
   (void)ServerDoor(remote_, options).chat(kMail, {}, {}, listen);
   EXPECT_EQ(said, "Dear jane@doe.example");
+}
+
+TEST_F(Door, ACallerThatCancelledHearsNothingMore) {
+  RecordingServer server("Dear [EMAIL_1] and [EM");
+  Remote remote({.url = server.url(), .model = "big"});
+  PolicyOptions policy;
+  policy.kinds.fill(Rule::Redact);
+  const auto check = make_text_check(policy);
+  int pieces = 0;
+  const OnText stop = [&](std::string_view) { return ++pieces < 1; };
+  (void)ServerDoor(remote, {.check = check.get()}).chat(kMail, {}, {}, stop);
+  EXPECT_EQ(pieces, 1);
+}
+
+TEST_F(Door, WhatACheckSaysWhereItFailsIsInNoLog) {
+  const std::vector<ScriptedCheck::Say> odd = {
+      [](int, auto) -> Verdict { throw Error(ErrorCode::Unavailable, "secret hello there"); },
+      [](int, auto) -> Verdict { throw std::runtime_error("secret hello there"); },
+  };
+  for (const auto& say : odd) {
+    const ScriptedCheck check(say);
+    testing::internal::CaptureStderr();
+    EXPECT_THAT(asking({.check = &check}), kept("check failed"));
+    const std::string log = testing::internal::GetCapturedStderr();
+    EXPECT_THAT(log, AllOf(HasSubstr("policy"), Not(HasSubstr("secret"))));
+  }
 }
 
 TEST_F(Door, ARequestMarkedLocalOrMatchedOrForAnotherModelStays) {
