@@ -216,7 +216,7 @@ ServerDoor::Reply ServerDoor::chat(const std::vector<ChatMessage>& messages, con
     };
   }
   Reply reply = paid(hidden, how, restored);
-  if (on_text) {
+  if (on_text && reply.answer.finish_reason != "cancelled") {
     const std::string rest = redaction->restore_piece({}, true);
     if (!rest.empty()) (void)on_text(rest);
   }
