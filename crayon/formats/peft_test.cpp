@@ -245,6 +245,18 @@ TEST(WritePeft, ComesBackAsTheSameChangeOfEachWeight) {
   }
 }
 
+TEST(WritePeft, LeavesAFolderOfTheUsersBesideItAlone) {
+  const test::ScratchFolder scratch;
+  const BaseModel base = base_of("llama");
+  fs::create_directories(scratch.path() / "out.part");
+  write_atomically(scratch.path() / "out.part/mine.txt", std::string_view("mine"));
+  write_peft(scratch.path() / "out", sample_adapter(base), {base, {}});
+  EXPECT_EQ(read_text(scratch.path() / "out.part/mine.txt"), "mine");
+  std::size_t files = 0;
+  for ([[maybe_unused]] const auto& entry : fs::directory_iterator(scratch.path())) ++files;
+  EXPECT_EQ(files, 2u) << "nothing else is left";
+}
+
 TEST(WritePeft, WritesTheNumbersThatPeftWrote) {
   const test::ScratchFolder scratch;
   const PeftAdapter peft = read_peft(golden_peft("llama"), base_of("llama"));
