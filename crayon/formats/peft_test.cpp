@@ -169,6 +169,19 @@ TEST_F(PeftFolder, AHalfPairAndNumbersThatAreNotFiniteAreRefused) {
   expect_refused(ErrorCode::CorruptFile, "lacks its .lora_A.weight");
 }
 
+TEST_F(PeftFolder, AMatrixThatIsThereUnderTwoNamesIsRefused) {
+  rewrite([](Safetensors& file) {
+    const auto whole = file.tensors;
+    for (const auto& [name, tensor] : whole) {
+      const std::string layers = "base_model.model.model.layers.1.self_attn.q_proj";
+      if (!name.starts_with(layers)) continue;
+      file.tensors["base_model.model.layers.1.self_attn.q_proj" + name.substr(layers.size())] =
+          tensor;
+    }
+  });
+  expect_refused(ErrorCode::CorruptFile, "adapts 'blk.1.attn_q.weight' twice");
+}
+
 TEST_F(PeftFolder, AnotherBaseIsRefusedWithBothNumbers) {
   BaseModel base = base_of("llama");
   base.n_layers = 2;
