@@ -159,6 +159,14 @@ TEST_F(Watching, WorkersThatDoNotComeInTimeAreNamed) {
                                   Property(&Error::what, HasSubstr("workers 1, 2 of 3")))));
 }
 
+TEST_F(Watching, CtrlCEndsTheWaitForOthers) {
+  const auto first = watch(0);
+  set_interrupted(true);
+  EXPECT_THROW(first->meet("join", 1h), Interrupted);
+  EXPECT_THROW(first->meet("started"), Interrupted);
+  set_interrupted(false);
+}
+
 TEST_F(Watching, AllMeetAndHearWorkerZero) {
   const auto first = watch(0), second = watch(1), third = watch(2);
   std::string heard;
