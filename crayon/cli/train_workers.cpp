@@ -1,10 +1,7 @@
 #include "crayon/cli/train_workers.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +16,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
+#include "crayon/http/free_port.h"
 
 namespace crayon {
 namespace {
@@ -27,24 +25,8 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kPoll = 50ms;
-constexpr auto kGrace = 30s;  // more than a worker needs to learn that another has failed
-
-/// A port of the loopback address that nobody listens on now.
-int free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  auto* plain = reinterpret_cast<sockaddr*>(&address);
-  const bool found =
-      fd >= 0 && bind(fd, plain, length) == 0 && getsockname(fd, plain, &length) == 0;
-  const int reason = errno;
-  if (fd >= 0) close(fd);
-  if (found) return ntohs(address.sin_port);
-  throw Error(ErrorCode::Unavailable,
-              fmt::format("no free port on 127.0.0.1 for the workers: {}", std::strerror(reason)));
-}
+constexpr auto kGrace = 30s;      // more than a worker needs to learn that another has failed
+constexpr int kNotStarted = 127;  // a worker's status, as a shell's
 
 class Workers {
  public:
