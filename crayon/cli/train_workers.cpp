@@ -31,9 +31,9 @@ constexpr int kNotStarted = 127;  // a worker's status, as a shell's
 class Workers {
  public:
   Workers(const std::filesystem::path& program, const std::vector<std::string>& arguments, int n)
-      : n_(n) {
+      : program_(program.string()), n_(n) {
     const std::string port = std::to_string(free_port());
-    std::vector<std::string> words = {program.string()};
+    std::vector<std::string> words = {program_};
     words.insert(words.end(), arguments.begin(), arguments.end());
     words.push_back("--store-port=" + port);
     for (int rank = 0; rank < n; ++rank) start(words, rank, port);
@@ -81,7 +81,7 @@ class Workers {
       setenv("MASTER_ADDR", "127.0.0.1", 1);
       setenv("MASTER_PORT", port.c_str(), 1);
       execv(argv[0], argv.data());
-      _exit(127);
+      _exit(kNotStarted);
     }
     pids_.push_back(pid);
     ++alive_;
@@ -101,6 +101,11 @@ class Workers {
       if (pids_[rank] <= 0 || waitpid(pids_[rank], &status, WNOHANG) != pids_[rank]) continue;
       const pid_t pid = std::exchange(pids_[rank], 0);
       --alive_;
+      if (WIFEXITED(status) && WEXITSTATUS(status) == kNotStarted) {
+        throw Error(
+            ErrorCode::Unavailable,
+            fmt::format("{}: cannot be started; is it a program that you may run?", program_));
+      }
       if (WIFSIGNALED(status) && status_ == 0) {
         throw Error(ErrorCode::Unavailable,
                     fmt::format("worker {} of {} (process {}) was ended by signal {} ({}); the "
@@ -114,6 +119,7 @@ class Workers {
     return false;
   }
 
+  std::string program_;
   int n_;
   std::vector<pid_t> pids_;  ///< 0 once ended.
   int alive_ = 0;
