@@ -60,6 +60,8 @@ class Guards {
   /// @throws Error InvalidArgument  a rule or pattern that is none; limits of money and a server
   ///                                without a price; an allow-list without a server's model
   Guards(const GuardArgs& args, const std::vector<RemoteServer>& servers);
+  Guards(const Guards&) = delete;  // log() knows where this is
+  Guards& operator=(const Guards&) = delete;
 
   /// Valid as long as this lives.
   [[nodiscard]] const DoorOptions& door() const { return door_; }

@@ -1,10 +1,7 @@
 #include "crayon/cli/train_workers.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +16,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
+#include "crayon/http/free_port.h"
 
 namespace crayon {
 namespace {
@@ -27,31 +25,15 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kPoll = 50ms;
-constexpr auto kGrace = 30s;  // more than a worker needs to learn that another has failed
-
-/// A port of the loopback address that nobody listens on now.
-int free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  auto* plain = reinterpret_cast<sockaddr*>(&address);
-  const bool found =
-      fd >= 0 && bind(fd, plain, length) == 0 && getsockname(fd, plain, &length) == 0;
-  const int reason = errno;
-  if (fd >= 0) close(fd);
-  if (found) return ntohs(address.sin_port);
-  throw Error(ErrorCode::Unavailable,
-              fmt::format("no free port on 127.0.0.1 for the workers: {}", std::strerror(reason)));
-}
+constexpr auto kGrace = 30s;      // more than a worker needs to learn that another has failed
+constexpr int kNotStarted = 127;  // a worker's status, as a shell's
 
 class Workers {
  public:
   Workers(const std::filesystem::path& program, const std::vector<std::string>& arguments, int n)
-      : n_(n) {
+      : program_(program.string()), n_(n) {
     const std::string port = std::to_string(free_port());
-    std::vector<std::string> words = {program.string()};
+    std::vector<std::string> words = {program_};
     words.insert(words.end(), arguments.begin(), arguments.end());
     words.push_back("--store-port=" + port);
     for (int rank = 0; rank < n; ++rank) start(words, rank, port);
@@ -99,7 +81,7 @@ class Workers {
       setenv("MASTER_ADDR", "127.0.0.1", 1);
       setenv("MASTER_PORT", port.c_str(), 1);
       execv(argv[0], argv.data());
-      _exit(127);
+      _exit(kNotStarted);
     }
     pids_.push_back(pid);
     ++alive_;
@@ -119,6 +101,11 @@ class Workers {
       if (pids_[rank] <= 0 || waitpid(pids_[rank], &status, WNOHANG) != pids_[rank]) continue;
       const pid_t pid = std::exchange(pids_[rank], 0);
       --alive_;
+      if (WIFEXITED(status) && WEXITSTATUS(status) == kNotStarted) {
+        throw Error(
+            ErrorCode::Unavailable,
+            fmt::format("{}: cannot be started; is it a program that you may run?", program_));
+      }
       if (WIFSIGNALED(status) && status_ == 0) {
         throw Error(ErrorCode::Unavailable,
                     fmt::format("worker {} of {} (process {}) was ended by signal {} ({}); the "
@@ -132,6 +119,7 @@ class Workers {
     return false;
   }
 
+  std::string program_;
   int n_;
   std::vector<pid_t> pids_;  ///< 0 once ended.
   int alive_ = 0;

@@ -1,7 +1,7 @@
 // Data sets as people keep them: JSONL files, and folders of them.
-//   ROOT/NAME.jsonl[.gz]                                     a file is a set
-//   ROOT/NAME/{train,validation}.jsonl[.gz]                  a sub-folder with a train file is a
-//   set ROOT/{train,validation}.jsonl[.gz]                       ROOT itself is one set
+//   ROOT/NAME.jsonl[.gz]                       a file is a set
+//   ROOT/NAME/{train,validation}.jsonl[.gz]    a sub-folder with a train file is a set
+//   ROOT/{train,validation}.jsonl[.gz]         ROOT itself is one set
 #pragma once
 
 #include <cstdint>

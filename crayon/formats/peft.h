@@ -27,8 +27,8 @@ struct PeftAdapter {
 /// @param base  the model that it is to be used with; its shapes are checked by check_fits_model()
 /// @throws Error NotFound       a file is missing; says so too where only a pickle is there
 /// @throws Error CorruptFile    the config or the tensors cannot be read or do not fit each other
-/// @throws Error Incompatible   a layer that the base does not have, rows that its heads do not
-/// share
+/// @throws Error Incompatible   a layer that the base does not have, rows that its heads cannot
+///                              share
 /// @throws Error Unsupported    another method than LoRA, DoRA, biases, whole modules, an
 ///                              initialisation that changes the base, modules or an architecture
 ///                              that Crayon does not know; names what was found
@@ -42,8 +42,7 @@ struct PeftOptions {
 /// Writes a folder that PEFT loads: F32, scales folded into B, one rank R, lora_alpha = R. All of
 /// it appears in one step.
 /// @throws Error InvalidArgument  something stands there already
-/// @throws Error Unsupported      a tensor that PEFT has no name for; an architecture not known
-/// here
+/// @throws Error Unsupported      a tensor that PEFT has no name for, or another architecture
 /// @throws Error Unavailable      it cannot be written
 void write_peft(const std::filesystem::path& folder, const Adapter& adapter,
                 const PeftOptions& options);

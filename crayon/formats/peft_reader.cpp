@@ -1,4 +1,5 @@
 // adapter_config.json and adapter_model.safetensors to an adapter.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <map>
@@ -258,6 +259,14 @@ LoraTensor read_pair(const std::string& module, const Factors& pair, const Confi
   return tensor;
 }
 
+/// PEFT may name a module with "model." in front or without, and a layer 3 or 03.
+void sort_by_name(Adapter& adapter, const std::string& file) {
+  std::ranges::sort(adapter.tensors, {}, &LoraTensor::name);
+  const auto twice = std::ranges::adjacent_find(adapter.tensors, {}, &LoraTensor::name);
+  if (twice == adapter.tensors.end()) return;
+  throw corrupt(file, "adapts {} twice, expected each matrix once", in_quotes(twice->name));
+}
+
 void check_files(const fs::path& folder) {
   if (!is_peft_folder(folder)) {
     throw file_error(ErrorCode::NotFound, folder.string(),
@@ -295,7 +304,7 @@ PeftAdapter read_peft(const fs::path& folder, const BaseModel& base) {
   for (const auto& [module, pair] : pairs) {
     result.adapter.tensors.push_back(read_pair(module, pair, config, base, file));
   }
-  std::ranges::sort(result.adapter.tensors, {}, &LoraTensor::name);
+  sort_by_name(result.adapter, file);
   return result;
 }
 

@@ -169,6 +169,19 @@ TEST_F(PeftFolder, AHalfPairAndNumbersThatAreNotFiniteAreRefused) {
   expect_refused(ErrorCode::CorruptFile, "lacks its .lora_A.weight");
 }
 
+TEST_F(PeftFolder, AMatrixThatIsThereUnderTwoNamesIsRefused) {
+  rewrite([](Safetensors& file) {
+    const auto whole = file.tensors;
+    for (const auto& [name, tensor] : whole) {
+      const std::string layers = "base_model.model.model.layers.1.self_attn.q_proj";
+      if (!name.starts_with(layers)) continue;
+      file.tensors["base_model.model.layers.1.self_attn.q_proj" + name.substr(layers.size())] =
+          tensor;
+    }
+  });
+  expect_refused(ErrorCode::CorruptFile, "adapts 'blk.1.attn_q.weight' twice");
+}
+
 TEST_F(PeftFolder, AnotherBaseIsRefusedWithBothNumbers) {
   BaseModel base = base_of("llama");
   base.n_layers = 2;
@@ -243,6 +256,18 @@ TEST(WritePeft, ComesBackAsTheSameChangeOfEachWeight) {
                   Pointwise(FloatNear(1e-5f), dense(adapter.tensors[i])));
     }
   }
+}
+
+TEST(WritePeft, LeavesAFolderOfTheUsersBesideItAlone) {
+  const test::ScratchFolder scratch;
+  const BaseModel base = base_of("llama");
+  fs::create_directories(scratch.path() / "out.part");
+  write_atomically(scratch.path() / "out.part/mine.txt", std::string_view("mine"));
+  write_peft(scratch.path() / "out", sample_adapter(base), {base, {}});
+  EXPECT_EQ(read_text(scratch.path() / "out.part/mine.txt"), "mine");
+  std::size_t files = 0;
+  for ([[maybe_unused]] const auto& entry : fs::directory_iterator(scratch.path())) ++files;
+  EXPECT_EQ(files, 2u) << "nothing else is left";
 }
 
 TEST(WritePeft, WritesTheNumbersThatPeftWrote) {

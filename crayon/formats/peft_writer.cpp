@@ -69,7 +69,9 @@ void write_folder(const fs::path& folder, const std::string& config,
                   std::span<const std::byte> tensors) {
   fs::path path = folder;
   if (!path.has_filename()) path = path.parent_path();  // a last slash
-  const fs::path draft = fmt::format("{}.part", path.string());
+  // A name that is nobody else's, as what is there under it goes.
+  const fs::path draft =
+      path.parent_path() / fmt::format(".{}.crayon-part", path.filename().string());
   try {
     fs::remove_all(draft);  // of a run that was killed
     fs::create_directories(draft);

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cstdlib>
 #include <future>
 
 #include "crayon/base/error.h"
@@ -49,6 +51,31 @@ TEST(HttpClient, RefusesWhatIsNotAnHttpUrl) {
 TEST(HttpClient, NeverRepeatsAPasswordOfTheUrl) {
   EXPECT_THAT([] { HttpClient client("http://u:secret@h"); },
               Throws<Error>(Property(&Error::what, Not(HasSubstr("secret")))));
+}
+
+TEST(HttpClient, NeverRepeatsAKeyInTheQueryOfTheUrl) {
+  for (const std::string url : {"http://h/v1?api_key=secret", "http://h:x?key=secret",
+                                "h?key=secret", "ftp://h?key=secret"}) {
+    EXPECT_THAT([&] { HttpClient client(url); },
+                Throws<Error>(Property(&Error::what, Not(HasSubstr("secret")))))
+        << url;
+  }
+}
+
+TEST(HttpClient, GoesPastNoProxyOfTheEnvironment) {
+  std::atomic<bool> proxied = false;
+  const RawServer proxy([&](int) { proxied = true; });
+  for (const char* name : {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"}) {
+    setenv(name, proxy.url().c_str(), 1);
+  }
+  HttpServer server({});
+  server.route("GET", "/", [](const ServerRequest&) {
+    return ServerResponse{200, "direct", "text/plain", {}, {}};
+  });
+  server.start();
+  EXPECT_EQ(get(server.url()), "direct");
+  for (const char* name : {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"}) unsetenv(name);
+  EXPECT_FALSE(proxied);
 }
 
 TEST(HttpClient, SendsMethodPathBelowThePrefixHeadersAndBody) {

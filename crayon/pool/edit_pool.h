@@ -94,7 +94,8 @@ void check_merge(const Pool& first, const Pool& second);
 /// Writes an edit into the pool's folder. No file of the old pool is touched before the manifest is
 /// replaced, so that a kill leaves the old pool or the new one; then what is named no more goes.
 /// @throws Error InvalidArgument  a new pool where one is already
-/// @throws Error Unavailable      the pool was changed meanwhile; disk or rights do not allow it
+/// @throws Error Unavailable      the pool was changed meanwhile, or another program is changing it
+///                                now; disk or rights do not allow it
 void write_edit(const std::filesystem::path& folder, const PoolEdit& edit);
 
 }  // namespace crayon

@@ -1,5 +1,9 @@
 #include "crayon/pool/edit_pool.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include "crayon/pool/internal/pool_files.h"
 #include "crayon/pool/internal/pool_writer.h"
 #include "tests/corrupt/support.h"
@@ -227,6 +231,18 @@ TEST_F(EditedPool, APoolThatChangedMeanwhileIsLeftAlone) {
   write_edit(folder(), first);
   expect_error([&] { write_edit(folder(), second); }, ErrorCode::Unavailable, "changed meanwhile");
   EXPECT_EQ(Pool::open(folder()).manifest().adapters[2].name, "mine");
+}
+
+TEST_F(EditedPool, APoolThatAnotherProgramIsChangingIsLeftAlone) {
+  const Pool pool = make();
+  const PoolEdit edit = add_adapter(pool, added());
+  const int other = ::open(folder().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_EQ(::flock(other, LOCK_EX), 0);
+  expect_error([&] { write_edit(folder(), edit); }, ErrorCode::Unavailable,
+               "being changed by another program");
+  EXPECT_EQ(Pool::open(folder()).manifest().id, pool.manifest().id);
+  ::close(other);
+  EXPECT_NO_THROW(write_edit(folder(), edit));
 }
 
 TEST_F(EditedPool, AnEmptyPoolOpensGivesNoBlendAndTakesAdapters) {

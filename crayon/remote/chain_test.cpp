@@ -253,6 +253,18 @@ TEST_F(ChainTest, CancelledWhileTheServerThinksItHearsOfIt) {
   EXPECT_TRUE(noticed);
 }
 
+TEST_F(ChainTest, AQuestionWhetherToGoOnThatThrowsEndsTheCallAndIsNoFaultOfTheServer) {
+  breaker.failures = 1;
+  Remote both = remote();
+  RemoteHooks hooks;
+  hooks.cancelled = []() -> bool { throw std::runtime_error("gone"); };
+  std::vector<std::string> errors;
+  hooks.on_attempt = [&](const RemoteAttempt& attempt) { errors.push_back(attempt.error); };
+  EXPECT_EQ(ask(both, hooks).finish_reason, "cancelled");
+  EXPECT_THAT(errors, ElementsAre("")) << "no other server is asked";
+  EXPECT_EQ(ask(both).server, 0u) << "and the first one is not left alone";
+}
+
 TEST_F(ChainTest, CancelledWhileItWaitsToAskAgain) {
   a.script.push_back(status(503, {{"Retry-After", "50"}}));
   Remote one({.url = a.server.url(), .model = "m"}, timeouts);

@@ -156,18 +156,10 @@ class Call {
                           until(next).count()));
     while (Clock::now() < next) {
       throw_if_interrupted();
-      if (caller_cancelled()) return false;
+      if (caller_cancelled(hooks_)) return false;
       std::this_thread::sleep_for(std::min(until(next), milliseconds(20)));
     }
     return true;
-  }
-
-  bool caller_cancelled() const {
-    try {
-      return hooks_.cancelled && hooks_.cancelled();
-    } catch (...) {
-      return true;
-    }
   }
 
   [[noreturn]] void give_up() {

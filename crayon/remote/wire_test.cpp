@@ -128,6 +128,13 @@ TEST(Wire, FindsTheErrorMessageOfManyServersOnOneLine) {
       << "a cut must not split a character";
 }
 
+TEST(Wire, AnErrorsPlaceThatIsNestedWithoutEndIsPassedOver) {
+  constexpr std::size_t kDeep = 2'000'000;  // within an answer's bytes
+  const std::string body = R"({"detail":[{"loc":["body",)" + std::string(kDeep, '[') +
+                           std::string(kDeep, ']') + R"(,{"a":1}],"msg":"no"}]})";
+  EXPECT_EQ(error_message(body), "body: no");
+}
+
 TEST(Wire, QuotesNoErrorMessageThatRepeatsWhatWasSent) {
   const std::string text = "When did the \"old\" lighthouse\nkeeper leave?";
   const auto said = [&](const std::string& message) {
@@ -162,6 +169,20 @@ TEST(StreamReader, PutsPiecesTogetherAndTakesUsageFromAChunkWithoutChoices) {
   EXPECT_EQ(reader.answer().text, "ab");
   EXPECT_EQ(reader.answer().finish_reason, "length");
   EXPECT_EQ(reader.answer().prompt_tokens, 3);
+}
+
+TEST(StreamReader, UsageIsReportedOnceBothNumbersAreThere) {
+  StreamReader reader("http://h");
+  // Some servers tell the prompt's number with the first piece, and the answer's with the last.
+  (void)reader.take(
+      R"({"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":9,"completion_tokens":0}})");
+  (void)reader.take(R"({"choices":[{"delta":{"content":"b"}}]})");
+  EXPECT_FALSE(reader.answer().usage_reported);
+  EXPECT_EQ(reader.answer().prompt_tokens, 9);
+  EXPECT_EQ(reader.answer().completion_tokens, 2) << "the pieces that came";
+  (void)reader.take(R"({"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4}})");
+  EXPECT_TRUE(reader.answer().usage_reported);
+  EXPECT_EQ(reader.answer().completion_tokens, 4);
 }
 
 }  // namespace

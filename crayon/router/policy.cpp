@@ -7,6 +7,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/text.h"
+#include "crayon/router/internal/plain_text.h"
 #include "re2/re2.h"
 
 namespace crayon {
@@ -40,18 +41,27 @@ std::unique_ptr<RE2> compiled(const std::string& pattern, std::size_t number) {
   return regex;
 }
 
-/// RE2 sees characters: what is no UTF-8 could hide from a pattern.
+/// RE2 sees characters: what is no UTF-8 (RFC 3629: nothing longer than it need be, no surrogates,
+/// nothing beyond U+10FFFF) could hide from a pattern.
 bool is_utf8(std::string_view text) {
+  const auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+  };
   for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t length = lead < 0x80             ? 1
-                               : (lead & 0xE0) == 0xC0 ? 2
-                               : (lead & 0xF0) == 0xE0 ? 3
-                               : (lead & 0xF8) == 0xF0 ? 4
-                                                       : 0;
-    if (length == 0 || i + length > text.size()) return false;
+    const unsigned lead = byte(i);
+    const std::size_t length = lead < 0x80                    ? 1
+                               : lead >= 0xC2 && lead <= 0xDF ? 2
+                               : lead >= 0xE0 && lead <= 0xEF ? 3
+                               : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                              : 0;
+    if (length == 0) return false;
     for (std::size_t k = 1; k < length; ++k) {
-      if ((static_cast<unsigned char>(text[i + k]) & 0xC0) != 0x80) return false;
+      if ((byte(i + k) & 0xC0u) != 0x80u) return false;
+    }
+    const unsigned second = byte(i + 1);
+    if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
+        (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) {
+      return false;
     }
     i += length;
   }
@@ -103,6 +113,20 @@ class PrivacyCheck : public TextCheck {
   void look_for_patterns(std::string_view text, std::size_t index, Verdict& verdict) const {
     if (patterns_.empty()) return;
     if (!is_utf8(text)) return raise(verdict, Rule::Local, "text is not UTF-8");
+    match_patterns(text, verdict, [&](std::size_t begin, std::size_t end) {
+      verdict.hidden.push_back({index, begin, end, "HIDDEN"});
+    });
+    // Once more as its reader sees it: a blank that does not break must not hide two words.
+    const PlainText plain(text);
+    if (plain.text() == text) return;
+    match_patterns(plain.text(), verdict, [&](std::size_t begin, std::size_t end) {
+      verdict.hidden.push_back({index, plain.origin(begin), plain.origin(end), "HIDDEN"});
+    });
+  }
+
+  /// @param hide  gets what is to be hidden, as bytes of `text`
+  template <typename Hide>
+  void match_patterns(std::string_view text, Verdict& verdict, const Hide& hide) const {
     const re2::StringPiece whole(text.data(), text.size());
     for (std::size_t k = 0; k < patterns_.size(); ++k) {
       const auto& [rule, regex] = patterns_[k];
@@ -112,9 +136,7 @@ class PrivacyCheck : public TextCheck {
         raise(verdict, rule, fmt::format("private: pattern {}", k + 1));
         if (rule != Rule::Redact) break;
         const auto begin = static_cast<std::size_t>(found.data() - text.data());
-        if (!found.empty()) {
-          verdict.hidden.push_back({index, begin, begin + found.size(), "HIDDEN"});
-        }
+        if (!found.empty()) hide(begin, begin + found.size());
         at = begin + std::max<std::size_t>(found.size(), 1);
       }
     }

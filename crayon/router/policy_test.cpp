@@ -68,10 +68,35 @@ TEST(Policy, APatternMatchesAnywhereInAnyTextOverLinesAndLanguages) {
   EXPECT_EQ(check(with_pattern(Rule::Local, "absent"), {"x", "y"}).rule, Rule::Send);
 }
 
+TEST(Policy, APatternSeesBlanksAndHyphensOfAllKindsAsItsReaderDoes) {
+  const PolicyOptions options = with_pattern(Rule::Redact, "Project Aurora|EMP-17");
+  for (const std::string hidden :
+       {"Project\u00a0Aurora", "Pro\u00adject Aurora", "EMP\u201117", "EMP\u2212\uff11\uff17",
+        "Project \u2068Aurora", "Project Aurora"}) {
+    const std::string text = "on " + hidden + "\u2069, then";
+    const Verdict verdict = check(options, {text});
+    EXPECT_EQ(verdict.rule, Rule::Redact) << text;
+    ASSERT_FALSE(verdict.hidden.empty()) << text;
+    EXPECT_EQ(verdict.hidden[0].begin, 3u) << text;
+    EXPECT_GE(verdict.hidden[0].end, 3 + hidden.size()) << text;
+  }
+  EXPECT_EQ(check(with_pattern(Rule::Local, "\u2013"), {"1\u20132"}).rule, Rule::Local)
+      << "a pattern may ask for the very sign";
+}
+
 TEST(Policy, WhatAPatternCannotReadStays) {
   const Verdict verdict = check(with_pattern(Rule::Local, "Müller"), {"M\xFCller"});
   EXPECT_EQ(verdict.rule, Rule::Local);
   EXPECT_EQ(verdict.reason, "text is not UTF-8");
+  for (const auto* odd : {"a\xC0\xAE"
+                          "b",
+                          "\xE0\x80\xAE", "\xED\xA0\x80", "\xF0\x80\x80\xAE", "\xF4\x90\x80\x80",
+                          "\xF5\x80\x80\x80", "\xC3"}) {
+    EXPECT_EQ(check(with_pattern(Rule::Local, "x"), {odd}).rule, Rule::Local) << odd;
+  }
+  EXPECT_EQ(
+      check(with_pattern(Rule::Local, "x"), {"é \u0800 \ud7ff \ue000 \U00010000 \U0010FFFF"}).rule,
+      Rule::Send);
   PolicyOptions options;
   options.most_bytes = 10;
   EXPECT_EQ(check(options, {"hello", "world!"}).reason, "too long to check");

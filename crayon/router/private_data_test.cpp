@@ -34,7 +34,14 @@ const std::vector<Case>& positives() {
       {Kind::Email, "her\u00a0address:\u00a0ada@lovelace.example"},
       {Kind::Email, "ad\u200ba@lovelace.example"},
       {Kind::Email, "(reply to 123@numbers.net)"},
+      {Kind::Email, "ada\ufe6blovelace.example"},
       {Kind::Phone, "call +1 404 555 0199 tomorrow"},
+      {Kind::Phone,
+       "\u0647\u0627\u062a\u0641 +\u0669\u0666\u0666 \u0665\u0660 \u0661\u0662\u0663 "
+       "\u0664\u0665\u0666\u0667"},
+      {Kind::Phone, "+\u06f9\u06f8 \u06f2\u06f1 \u06f1\u06f2\u06f3\u06f4 \u06f5\u06f6\u06f7\u06f8"},
+      {Kind::Phone, "+\u0967 \u096a\u0966\u096a \u096b\u096b\u096b \u0966\u0967\u096f\u096f"},
+      {Kind::Phone, "+1 404\u2066 555\u2069 0199"},
       {Kind::Phone, "+49 (0)30 901820"},
       {Kind::Phone, "+442079460958"},
       {Kind::Phone, "+33 6 12 34 56 78"},
@@ -294,6 +301,46 @@ TEST(PrivateData, PartsAreExactlyWhatIsPrivate) {
   EXPECT_EQ(part("password: hunter2."), "hunter2");
   EXPECT_EQ(part("on\u00a0a@b.de\u00a0today"), "a@b.de") << "offsets are those of the text itself";
   EXPECT_EQ(part("ad\u200ba@b.example"), "ad\u200ba@b.example");
+}
+
+TEST(PrivateData, APrivateKeyIsHiddenToItsEndAlsoWhereItIsQuotedOrCutOff) {
+  const std::string begin =
+      "-----BEGIN RSA PRIVATE"
+      " KEY-----";
+  const std::string end =
+      "-----END RSA PRIVATE"
+      " KEY-----";
+  const auto rest = [&](const std::string& text) {
+    std::string left = text;
+    for (const PrivateData& data : find_private(text)) {
+      left.replace(data.begin, data.end - data.begin, data.end - data.begin, '_');
+    }
+    std::erase(left, '_');
+    return left;
+  };
+  EXPECT_EQ(rest("a " + begin + "\nMIIEow\n" + end + " b"), "a  b");
+  EXPECT_EQ(rest("{\"k\": \"" + begin + "\\nMIIEow\\n" + end + "\\n\"}"), "{\"k\": \"\\n\"}");
+  EXPECT_EQ(rest(begin + "\nComment: (a) <b@c>\n\nMIIEow\n" + end), "");
+  EXPECT_EQ(rest("a " + begin + "\nMIIEowIBAAKC\nAQEA7 what is this?"), "a ?") << "cut off";
+}
+
+// What is refused costs no more than what is found: a text that is all beginnings and no end must
+// not take a look at its rest from each of them, which takes minutes where this takes a second.
+TEST(PrivateData, ReadsATextOfBeginningsInOneGo) {
+  const auto times = [](const std::string& part, const std::string& last) {
+    std::string text;
+    while (text.size() < (1u << 18)) text += part;
+    return text + last;
+  };
+  for (const std::string& text :
+       {times("a", "@b.example_"), times("password:", "xxxx"), times("token=", "<"),
+        times("-----BEGIN PRIVATE"
+              " KEY-----",
+              ""),
+        times("a@b.co_", ""), times("+1 ", ""), times("1", "a"), times("http://:", ""),
+        times("DE89 3", "")}) {
+    (void)find_private(text);
+  }
 }
 
 TEST(PrivateData, AnyBytesGiveAnAnswer) {

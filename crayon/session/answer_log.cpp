@@ -91,6 +91,8 @@ void Answerer::log(const Answer& answer) const {
     options_.on_decision(decision_record(answer, name_, options_.door.price));
   } catch (const Error& error) {
     log_warning(std::string("the decision log: ") + error.what());
+  } catch (...) {
+    log_warning("the decision log: a decision could not be written");
   }
 }
 

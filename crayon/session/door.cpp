@@ -135,13 +135,11 @@ class Turnstile {
   /// A server that says nothing of its usage, or broke off, may have done all the work.
   [[nodiscard]] Amount spent_by(const RemoteAttempt& attempt) const {
     if (!attempt.sent) return {};
-    const bool told =
-        attempt.usage_reported && attempt.prompt_tokens >= 0 && attempt.completion_tokens >= 0;
+    const bool whole = attempt.error.empty();
+    const bool told = whole && attempt.usage_reported;
     const std::int64_t prompt = told ? attempt.prompt_tokens : prompt_;
     const std::int64_t completion =
-        told ? attempt.completion_tokens
-             : (attempt.error.empty() && attempt.completion_tokens > 0 ? attempt.completion_tokens
-                                                                       : completion_);
+        whole && attempt.completion_tokens > 0 ? attempt.completion_tokens : completion_;
     return {1, prompt + completion, money_for(price_, prompt, completion)};
   }
 
@@ -170,10 +168,8 @@ Verdict look(const DoorOptions& options, std::span<const std::string_view> texts
   try {
     Verdict verdict = options.check->check(texts);
     if (Clock::now() - start <= options.patience && makes_sense(verdict)) return verdict;
-  } catch (const std::exception& error) {
-    log_debug(fmt::format("policy: {}", error.what()));
-  } catch (...) {
-    log_debug("policy: a check threw what is no exception");
+  } catch (...) {  // its words may hold the user's text
+    log_debug("policy: a check threw, so the request stays");
   }
   return {.rule = Rule::Local, .reason = std::string(kFailed)};
 }
@@ -204,8 +200,8 @@ ServerDoor::Reply ServerDoor::chat(const std::vector<ChatMessage>& messages, con
   std::optional<Redaction> redaction;
   try {
     redaction.emplace(texts, verdict.hidden);
-  } catch (const std::exception& error) {  // parts outside their text: a check that erred
-    log_debug(fmt::format("policy: {}", error.what()));
+  } catch (const std::exception&) {  // parts outside their text: a check that erred
+    log_debug("policy: a check named parts to hide that are not there, so the request stays");
     throw Kept(std::string(kFailed));
   }
   std::vector<ChatMessage> hidden = messages;
@@ -220,7 +216,7 @@ ServerDoor::Reply ServerDoor::chat(const std::vector<ChatMessage>& messages, con
     };
   }
   Reply reply = paid(hidden, how, marks, restored);
-  if (on_text) {
+  if (on_text && reply.answer.finish_reason != "cancelled") {
     const std::string rest = redaction->restore_piece({}, true);
     if (!rest.empty()) (void)on_text(rest);
   }

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
+#include "crayon/http/server.h"
 #include "crayon/testing/odd_checks.h"
 #include "crayon/testing/recording_server.h"
 
@@ -16,6 +19,9 @@ using testing::Not;
 using testing::Property;
 using testing::StrEq;
 using testing::Throws;
+
+// Before the first line of the log, which reads it.
+const bool kDebug = ::setenv("CRAYON_LOG", "debug", 1) == 0;
 
 const std::vector<ChatMessage> kHello = {{"system", "be brief"}, {"user", "hello there"}};
 const std::vector<ChatMessage> kMail = {{"user", "write to jane@doe.example"}};
@@ -57,6 +63,32 @@ TEST_F(Door, WhatIsHiddenIsNotHeardAndComesBack) {
   };
   (void)ServerDoor(remote_, options).chat(kMail, {}, {}, listen);
   EXPECT_EQ(said, "Dear jane@doe.example");
+}
+
+TEST_F(Door, ACallerThatCancelledHearsNothingMore) {
+  RecordingServer server("Dear [EMAIL_1] and [EM");
+  Remote remote({.url = server.url(), .model = "big"});
+  PolicyOptions policy;
+  policy.kinds.fill(Rule::Redact);
+  const auto check = make_text_check(policy);
+  int pieces = 0;
+  const OnText stop = [&](std::string_view) { return ++pieces < 1; };
+  (void)ServerDoor(remote, {.check = check.get()}).chat(kMail, {}, {}, stop);
+  EXPECT_EQ(pieces, 1);
+}
+
+TEST_F(Door, WhatACheckSaysWhereItFailsIsInNoLog) {
+  const std::vector<ScriptedCheck::Say> odd = {
+      [](int, auto) -> Verdict { throw Error(ErrorCode::Unavailable, "secret hello there"); },
+      [](int, auto) -> Verdict { throw std::runtime_error("secret hello there"); },
+  };
+  for (const auto& say : odd) {
+    const ScriptedCheck check(say);
+    testing::internal::CaptureStderr();
+    EXPECT_THAT(asking({.check = &check}), kept("check failed"));
+    const std::string log = testing::internal::GetCapturedStderr();
+    EXPECT_THAT(log, AllOf(HasSubstr("policy"), Not(HasSubstr("secret"))));
+  }
 }
 
 TEST_F(Door, ARequestMarkedLocalOrMatchedOrForAnotherModelStays) {
@@ -139,6 +171,27 @@ TEST_F(Door, SetsAsideTheMostAndSettlesWhatTheServerCounted) {
   EXPECT_EQ(budget.spent.tokens, 6);
   EXPECT_EQ(reply.money, 5 * 2000 + 10000);
   EXPECT_EQ(budget.spent.money, reply.money);
+}
+
+TEST_F(Door, AStreamThatBrokeOffIsSpentInFullWhateverItsServerHadCountedSoFar) {
+  HttpServer http({});
+  http.route("POST", "/v1/chat/completions", [](const ServerRequest&) {
+    ServerResponse stream;
+    stream.stream = [](const SendEvent& send) {
+      send(R"({"choices":[{"delta":{"content":"a"}}],)"
+           R"("usage":{"prompt_tokens":5,"completion_tokens":1}})");
+    };
+    return stream;
+  });
+  http.start();
+  Remote remote({.url = http.url(), .model = "big"});
+  ScriptedBudget budget([](auto&) { return Reservation{true, 1, {}}; });
+  const OnText listen = [](std::string_view) { return true; };
+  const auto ask = [&] {
+    (void)ServerDoor(remote, {.budget = &budget}).chat(kHello, {.max_tokens = 100}, {}, listen);
+  };
+  EXPECT_THROW(ask(), Error);
+  EXPECT_EQ(budget.spent.tokens, budget.aside.tokens);
 }
 
 TEST_F(Door, WhatARequestCostThatKeptItsReservationIsGivenBackWhenACheckWasTooSlow) {

@@ -135,12 +135,17 @@ TEST_F(Guarded, WhatAServerSaidIsNotLogged) {
 }
 
 TEST_F(Guarded, ALogThatCannotBeWrittenCostsNoAnswer) {
-  AnswererOptions options;
-  options.on_decision = [](const DecisionRecord&) {
-    throw Error(ErrorCode::Unavailable, "disk full");
+  const std::vector<std::function<void()>> throws = {
+      [] { throw Error(ErrorCode::Unavailable, "disk full"); },
+      [] { throw std::runtime_error("odd"); },
+      [] { throw 7; },
   };
-  Answerer answerer(*model_, *engine_, open_task("base"), nullptr, options);
-  EXPECT_EQ(answerer.answer(make_question("is it *yes")).text, "yes");
+  for (const auto& fail : throws) {
+    AnswererOptions options;
+    options.on_decision = [&](const DecisionRecord&) { fail(); };
+    Answerer answerer(*model_, *engine_, open_task("base"), nullptr, options);
+    EXPECT_EQ(answerer.answer(make_question("is it *yes")).text, "yes");
+  }
 }
 
 }  // namespace

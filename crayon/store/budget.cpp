@@ -42,7 +42,7 @@ Amount spent_in(const Database& database, const std::string& period) {
   return {query.integer(0), query.integer(1), query.integer(2)};
 }
 
-/// Adds to a period; a sum never falls below 0 nor grows beyond what a limit can be.
+/// Adds to a period; a sum never falls below 0.
 void charge(const Database& database, const std::string& period, const Amount& amount) {
   database
       .prepare(
@@ -135,8 +135,9 @@ void Store::settle(const Reservation& reservation, const Amount& spent) {
 Spending Store::spending() {
   const std::lock_guard lock(impl_->mutex);
   const auto [day, month] = periods(impl_->now());
-  return {spent_in(impl_->database, day), spent_in(impl_->database, month),
-          impl_->database.number("SELECT count(*) FROM reservation")};
+  Statement open = impl_->database.prepare("SELECT count(*) FROM reservation WHERE month = ?");
+  open.bind(std::string_view(month)).next();
+  return {spent_in(impl_->database, day), spent_in(impl_->database, month), open.integer(0)};
 }
 
 }  // namespace crayon

@@ -80,6 +80,14 @@ TEST_F(BudgetTest, SurvivesARestartAndCountsWhatADeadProcessHadSetAside) {
   EXPECT_FALSE(reserve(limits, {.calls = 1}).granted);
 }
 
+TEST_F(BudgetTest, WhatWasNeverSettledIsToldUntilItsMonthIsOver) {
+  (void)reserve({}, {.calls = 1});
+  now_ += kDay;
+  EXPECT_EQ(store_->spending().unsettled, 1);
+  now_ += 3 * kDay;  // 1 December: it weighs on no budget any more
+  EXPECT_EQ(store_->spending().unsettled, 0);
+}
+
 TEST_F(BudgetTest, ANewDayAndANewMonthBeginAtZero) {
   const BudgetLimits limits{.daily = {.calls = 1}, .monthly = {.calls = 2}};
   EXPECT_TRUE(reserve(limits, {.calls = 1}).granted);

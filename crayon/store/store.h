@@ -29,7 +29,8 @@ struct StoreOptions {
 struct Spending {
   Amount today;
   Amount month;
-  std::int64_t unsettled = 0;  ///< Calls under way, or of processes that died: counted in full.
+  /// Calls of this month under way, or of processes that died: counted in full.
+  std::int64_t unsettled = 0;
 };
 
 /// data_folder()/crayon.db

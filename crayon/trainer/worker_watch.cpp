@@ -119,6 +119,7 @@ void WorkerWatch::meet(const std::string& where, std::chrono::milliseconds limit
     for (std::int64_t here = keys_->add(count, 1); here < place_.size;
          here = keys_->add(count, 0)) {
       throw_if_told();
+      throw_if_interrupted();
       std::this_thread::sleep_for(times_.poll);
       look();
       if (limit == 0ms) {

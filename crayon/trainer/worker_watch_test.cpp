@@ -25,7 +25,7 @@ constexpr WatchTimes kTimes{
 
 /// What all workers of a test see: workers that live give a new sign of life at each look.
 struct Board {
-  std::mutex mutex;
+  std::mutex mutex;  ///< Guards the rest.
   std::map<std::string, std::string> texts;
   std::map<std::string, std::int64_t> numbers;
   std::set<std::string> alive;  ///< "beats/1"
@@ -51,8 +51,9 @@ class BoardKeys : public SharedKeys {
 
  private:
   std::unique_lock<std::mutex> open() {
+    std::unique_lock lock(board_.mutex);
     if (board_.gone) throw std::runtime_error("Connection reset by peer\nstack");
-    return std::unique_lock(board_.mutex);
+    return lock;
   }
   Board& board_;
 };
@@ -71,6 +72,12 @@ class Watching : public ::testing::Test {
     return std::make_unique<WorkerWatch>(place, std::make_unique<BoardKeys>(board_),
                                          std::make_unique<BoardKeys>(board_), kTimes);
   }
+  /// The board is the threads' too that give signs of life.
+  template <typename Change>
+  void change(const Change& edit) {
+    const std::lock_guard lock(board_.mutex);
+    edit(board_);
+  }
   /// What a call throws when another worker has failed.
   template <typename Call>
   static WorkerFailure failure_of(const Call& call) {
@@ -88,7 +95,7 @@ class Watching : public ::testing::Test {
 
 TEST_F(Watching, ADeadWorkerIsNamedTheSameToAllOthers) {
   const auto first = watch(0), third = watch(2);
-  board_.alive.erase("beats/1");
+  change([](Board& board) { board.alive.erase("beats/1"); });
   const WorkerFailure told = failure_of([&] { third->explain("Connection closed by peer"); });
   EXPECT_EQ(told.teller, 2);
   EXPECT_EQ(told.exit_status, info(ErrorCode::Unavailable).exit_status);
@@ -101,14 +108,16 @@ TEST_F(Watching, ADeadWorkerIsNamedTheSameToAllOthers) {
 
 TEST_F(Watching, AWorkerThatDiesBeforeAMeetingIsNamed) {
   const auto first = watch(0), third = watch(2);
-  board_.alive.erase("beats/1");
+  change([](Board& board) { board.alive.erase("beats/1"); });
   EXPECT_THAT(failure_of([&] { first->meet("started"); }).text,
               AllOf(HasSubstr("worker 1 of 3"), HasSubstr("started")));
 }
 
 TEST_F(Watching, WhereAllLiveTheOneBehindIsSaidToHang) {
   const auto first = watch(0);
-  board_.numbers = {{"exchanges/0", 7}, {"exchanges/1", 7}, {"exchanges/2", 6}};
+  change([](Board& board) {
+    board.numbers = {{"exchanges/0", 7}, {"exchanges/1", 7}, {"exchanges/2", 6}};
+  });
   EXPECT_THAT(failure_of([&] { first->explain("Timed out waiting 600000ms"); }).text,
               AllOf(HasSubstr("worker 2 of 3 hangs"), HasSubstr("begun 6"), HasSubstr("others 7")));
 }
@@ -134,7 +143,7 @@ TEST_F(Watching, AnInterruptedWorkerInterruptsTheOthers) {
 
 TEST_F(Watching, WithoutWorkerZeroEachMachineSaysSoOnce) {
   const auto alone = watch(2, 1), beside = watch(1, 3);
-  board_.gone = true;
+  change([](Board& board) { board.gone = true; });
   const WorkerFailure here = failure_of([&] { beside->explain("closed"); });
   EXPECT_EQ(here.teller, 1);  // the first one left beside worker 0
   EXPECT_THAT(here.text, AllOf(HasSubstr("worker 0 of 3"), Not(HasSubstr("stack"))));
@@ -148,6 +157,14 @@ TEST_F(Watching, WorkersThatDoNotComeInTimeAreNamed) {
   EXPECT_THAT([&] { first->meet("join", 20ms); },
               Throws<Error>(AllOf(Property(&Error::code, ErrorCode::Unavailable),
                                   Property(&Error::what, HasSubstr("workers 1, 2 of 3")))));
+}
+
+TEST_F(Watching, CtrlCEndsTheWaitForOthers) {
+  const auto first = watch(0);
+  set_interrupted(true);
+  EXPECT_THROW(first->meet("join", 1h), Interrupted);
+  EXPECT_THROW(first->meet("started"), Interrupted);
+  set_interrupted(false);
 }
 
 TEST_F(Watching, AllMeetAndHearWorkerZero) {

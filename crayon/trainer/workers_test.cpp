@@ -1,14 +1,10 @@
 // Workers of one job as threads of this test, over loopback; processes are tested in tests/e2e.
 #include "crayon/trainer/workers.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <torch/torch.h>
-#include <unistd.h>
 
 #include <map>
 #include <sstream>
@@ -17,6 +13,7 @@
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
 #include "crayon/base/interrupt.h"
+#include "crayon/http/free_port.h"
 #include "crayon/testing/random.h"
 #include "crayon/testing/training.h"
 #include "crayon/trainer/internal/checkpoint.h"
@@ -152,18 +149,6 @@ TEST(WorkShare, EvensOutTokensAndLeavesItemsAtHomeWhereItCan) {
   const auto owners = share_out(all, 2);
   EXPECT_EQ(std::count(owners.begin(), owners.end(), 1), 4);
   EXPECT_THAT(share_out(std::span(all).first(1), 3), ElementsAre(0));
-}
-
-int free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  bind(fd, reinterpret_cast<sockaddr*>(&address), length);
-  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
-  close(fd);
-  return ntohs(address.sin_port);
 }
 
 /// Runs `work` as the workers of one job, each in a thread. @return what each threw, or ""

@@ -23,6 +23,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
+#include "crayon/http/free_port.h"
 #include "crayon/testing/random.h"
 #include "crayon/testing/training.h"
 
@@ -171,14 +172,11 @@ class TrainWorkers : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
-/// Below the ports that systems give out by themselves (from 32768 on), which a test beside this
-/// one may hold.
-int some_port() { return 20000 + 2 * (getpid() % 6000); }
-
 TEST_F(TrainWorkers, AKilledWorkerEndsTheJobByNameAndTheCheckpointGoesOnWithAnyNumber) {
   const auto want = undisturbed();
   ASSERT_EQ(want.size(), 160u);
-  const auto first = worker(0, some_port()), second = worker(1, some_port());
+  const int port = free_port() - 1;  // of the launcher; worker 0 listens on the next one
+  const auto first = worker(0, port), second = worker(1, port);
   wait_for_steps(20, *first);
   second->signal(SIGKILL);
   EXPECT_EQ(first->wait(), kUnavailable) << first->notes();
@@ -190,7 +188,8 @@ TEST_F(TrainWorkers, AKilledWorkerEndsTheJobByNameAndTheCheckpointGoesOnWithAnyN
 }
 
 TEST_F(TrainWorkers, WithoutTheirLeaderTheOthersEndAndNameIt) {
-  const auto first = worker(0, some_port() + 1), second = worker(1, some_port() + 1);
+  const int port = free_port() - 1;
+  const auto first = worker(0, port), second = worker(1, port);
   wait_for_steps(10, *first);
   first->signal(SIGKILL);
   EXPECT_EQ(second->wait(), kUnavailable);

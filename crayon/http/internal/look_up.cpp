@@ -75,14 +75,16 @@ std::shared_ptr<const Found> HostNames::find(Clock::time_point deadline,
   {
     const std::lock_guard lock(mutex_);
     if (!pending_ || pending_->stale()) {
-      pending_ = std::make_shared<Pending>();
-      std::thread([pending = pending_, look_up = look_up_, host = host_, port = port_] {
+      auto fresh = std::make_shared<Pending>();
+      std::thread([fresh, look_up = look_up_, host = host_, port = port_] {
         auto found = std::make_shared<const Found>(ask(look_up, host, port));
-        const std::lock_guard inner(pending->mutex);
-        pending->found = std::move(found);
-        pending->at = Clock::now();
-        pending->ready.notify_all();
+        const std::lock_guard inner(fresh->mutex);
+        fresh->found = std::move(found);
+        fresh->at = Clock::now();
+        fresh->ready.notify_all();
       }).detach();
+      pending_ =
+          std::move(fresh);  // only now: without a thread all later requests would wait for it
     }
     pending = pending_;
   }

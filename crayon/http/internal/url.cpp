@@ -11,16 +11,24 @@
 namespace crayon {
 namespace {
 
+// What a message may show of a URL: a key may stand in its query.
+std::string shown(const std::string& url) {
+  constexpr std::size_t kMostShown = 200;
+  const auto end = std::min(url.find_first_of("?#"), url.size());
+  return one_line(url.substr(0, end), kMostShown) + (end < url.size() ? "?..." : "");
+}
+
 [[noreturn]] void bad_url(const std::string& url, const std::string& what) {
-  throw Error(ErrorCode::InvalidArgument,
-              fmt::format("URL '{}': {}; expected http://HOST:PORT or https://HOST", url, what));
+  throw Error(
+      ErrorCode::InvalidArgument,
+      fmt::format("URL '{}': {}; expected http://HOST:PORT or https://HOST", shown(url), what));
 }
 
 int parse_port(const std::string& url, std::string_view text) {
   int port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   if (error != std::errc() || end != text.data() + text.size() || port < 1 || port > 65535) {
-    bad_url(url, fmt::format("port '{}' is not a number from 1 to 65535", text));
+    bad_url(url, "the port is not a number from 1 to 65535");
   }
   return port;
 }
@@ -56,8 +64,8 @@ Url parse_url(const std::string& url) {
   if (scheme_end == std::string::npos) bad_url(url, "no scheme");
   const auto scheme = url.substr(0, scheme_end);
   if (scheme != "http" && scheme != "https") {
-    throw Error(ErrorCode::Unsupported,
-                fmt::format("URL '{}': scheme '{}'; expected http or https", url, scheme));
+    throw Error(ErrorCode::Unsupported, fmt::format("URL '{}': scheme '{}'; expected http or https",
+                                                    shown(url), one_line(scheme, 40)));
   }
   if (has_control(url) || url.find_first_of(" ?#") != std::string::npos) {
     bad_url(url, "holds a space, '?', '#' or a control character");

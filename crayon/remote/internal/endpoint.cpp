@@ -87,6 +87,14 @@ void check_may_send(Turn& turn) {
 
 }  // namespace
 
+bool caller_cancelled(const RemoteHooks& hooks) {
+  try {
+    return hooks.cancelled && hooks.cancelled();
+  } catch (...) {
+    return true;
+  }
+}
+
 Endpoint::Endpoint(const RemoteServer& server, const RemoteOptions& options)
     : model_(server.model),
       key_(server.key),
@@ -112,7 +120,7 @@ HttpResponse Endpoint::send(const HttpRequest& request, Turn& turn, const OnBody
   hooks.before_connect = [&turn] { check_may_send(turn); };
   hooks.cancelled = [&turn] {
     if (!turn.spoke && Turn::Clock::now() >= turn.first_text) turn.late = true;
-    if (turn.hooks.cancelled && turn.hooks.cancelled()) turn.gave_up = true;
+    if (caller_cancelled(turn.hooks)) turn.gave_up = true;
     return turn.late || turn.gave_up;
   };
   auto response = http_.send(request, hooks);

@@ -51,6 +51,9 @@ struct Turn {
   RemoteAnswer so_far{};              ///< Of a stream that broke off: its usage.
 };
 
+/// Asks the caller whether to end the call; a question that throws says yes.
+[[nodiscard]] bool caller_cancelled(const RemoteHooks& hooks);
+
 /// Safe to use from several threads.
 class Endpoint {
  public:

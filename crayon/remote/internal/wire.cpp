@@ -118,13 +118,15 @@ const Json& only_choice(const Json& answer, const std::string& origin) {
   return choices.empty() ? null : choices[0];
 }
 
+// A stream may tell its prompt's number at once, with 0 for what is to come.
 void add_usage(const Json& json, RemoteAnswer& answer) {
   const auto& usage = json_field(json, "usage");
   const int prompt = count(usage, "prompt_tokens");
   const int completion = count(usage, "completion_tokens");
   if (prompt > 0) answer.prompt_tokens = prompt;
   if (completion > 0) answer.completion_tokens = completion;
-  answer.usage_reported = answer.usage_reported || prompt > 0;
+  answer.usage_reported =
+      answer.usage_reported || (prompt > 0 && (completion > 0 || !answer.finish_reason.empty()));
 }
 
 // The text of a choice, whole ("message") or a piece ("delta"), or of a plain completion ("text").
@@ -183,7 +185,9 @@ std::string said_in(const Json& json) {
   if (!json_field(detail, "msg").is_string()) return {};
   std::vector<std::string> where;
   for (const auto& step : json_field(detail, "loc")) {
-    where.push_back(step.is_string() ? step.get<std::string>() : step.dump());
+    if (step.is_string()) where.push_back(step.get<std::string>());
+    if (step.is_number_integer())
+      where.push_back(step.dump());  // all else may be nested without end
   }
   return fmt::format("{}{}{}", fmt::join(where, "."), where.empty() ? "" : ": ",
                      json_field(detail, "msg").get_ref<const std::string&>());
@@ -280,17 +284,19 @@ std::string StreamReader::take(std::string_view data) {
     throw Error(ErrorCode::Unavailable, fmt::format("{}: the answer ended with an error: {}",
                                                     origin_, said.empty() ? "no reason" : said));
   }
-  add_usage(json, answer_);
   if (answer_.model.empty()) answer_.model = text(json, "model", origin_);
   const auto& choice = only_choice(json, origin_);
-  if (choice.is_null()) return {};
-  add_tokens(choice, origin_, answer_.tokens);
-  if (auto reason = text(choice, "finish_reason", origin_); !reason.empty()) {
-    answer_.finish_reason = std::move(reason);
+  std::string piece;
+  if (!choice.is_null()) {
+    add_tokens(choice, origin_, answer_.tokens);
+    if (auto reason = text(choice, "finish_reason", origin_); !reason.empty()) {
+      answer_.finish_reason = std::move(reason);
+    }
+    piece = choice_text(choice, origin_);
+    answer_.text += piece;
+    if (!piece.empty() && !answer_.usage_reported) ++answer_.completion_tokens;
   }
-  auto piece = choice_text(choice, origin_);
-  answer_.text += piece;
-  if (!piece.empty() && !answer_.usage_reported) ++answer_.completion_tokens;
+  add_usage(json, answer_);
   return piece;
 }
 

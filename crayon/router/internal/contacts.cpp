@@ -92,13 +92,14 @@ void find_emails(std::string_view text, std::vector<PrivateData>& found) {
   static const Expression kAddress(
       R"((?i)[a-z0-9\x80-\xff._%+'\-]*[a-z0-9\x80-\xff_+\-]@)"
       R"(((?:[a-z0-9\x80-\xff](?:[a-z0-9\x80-\xff\-]*[a-z0-9\x80-\xff])?\.)+([a-z\x80-\xff]{2,24})))");
-  kAddress.each(text, [&](const auto& match) {
+  kAddress.walk(text, [&](const auto& match) {
     const Around around(text, match[0]);
-    if (is_alnum(around.next()) || around.next() == '_') return false;
-    if (is_file_ending(match[2])) return true;
-    if (match[0].starts_with("git@") && around.next() == ':') return true;  // git's way to a host
-    detect::add(found, PrivateKind::Email, text, match[0]);
-    return true;
+    const auto behind = around.before.size() + match[0].size();
+    // Whatever else begins before this @ ends as this one does; behind it another may begin.
+    if (is_alnum(around.next()) || around.next() == '_') return behind - match[1].size();
+    const bool git = match[0].starts_with("git@") && around.next() == ':';  // its way to a host
+    if (!git && !is_file_ending(match[2])) detect::add(found, PrivateKind::Email, text, match[0]);
+    return behind;
   });
 }
 

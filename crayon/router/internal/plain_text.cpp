@@ -1,5 +1,6 @@
 #include "crayon/router/internal/plain_text.h"
 
+#include <array>
 #include <cstdint>
 
 namespace crayon {
@@ -7,17 +8,26 @@ namespace {
 
 constexpr std::uint32_t kGone = 0x110000;  // no character: nothing takes its place
 
+/// The digits of other scripts that people write phone numbers in, by their zero: Arabic, Persian,
+/// Devanagari, Bengali.
+constexpr std::array<std::uint32_t, 4> kZeros = {0x660, 0x6F0, 0x966, 0x9E6};
+
 /// What a character of three or two bytes looks like; itself when it looks like nothing else.
 std::uint32_t look(std::uint32_t c) {
-  if (c == 0xAD || (c >= 0x200B && c <= 0x200F) || (c >= 0x202A && c <= 0x202E) ||
-      (c >= 0x2060 && c <= 0x2064) || c == 0xFEFF) {
-    return kGone;  // soft hyphen, no width, directions
+  if (c == 0xAD || c == 0x34F || c == 0x61C || c == 0x180E || (c >= 0x200B && c <= 0x200F) ||
+      (c >= 0x202A && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) ||
+      (c >= 0xFE00 && c <= 0xFE0F) || c == 0xFEFF) {
+    return kGone;  // soft hyphen, no width, directions, variants
+  }
+  for (const std::uint32_t zero : kZeros) {
+    if (c >= zero && c < zero + 10) return c - zero + '0';
   }
   if (c == 0xA0 || (c >= 0x2000 && c <= 0x200A) || c == 0x202F || c == 0x205F || c == 0x3000) {
     return ' ';
   }
   if ((c >= 0x2010 && c <= 0x2015) || c == 0x2212) return '-';
-  if (c == 0x2024) return '.';
+  if (c == 0x2024 || c == 0xFE52) return '.';
+  if (c == 0xFE6B) return '@';
   if (c >= 0xFF01 && c <= 0xFF5E) return c - 0xFF01 + '!';
   return c;
 }

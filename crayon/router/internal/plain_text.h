@@ -1,5 +1,6 @@
 // A text as its reader sees it: blanks of all kinds are blanks, dashes are hyphens, wide digits and
-// letters are ASCII, characters without width are gone. Knows where each byte came from.
+// letters and the digits of other scripts are ASCII, characters without width are gone. Knows where
+// each byte came from.
 #pragma once
 
 #include <cstddef>
