@@ -188,7 +188,7 @@ void run_routers(std::ostream& out) {
 }
 
 constexpr const char* kExamples = R"(Examples:
-  crayon serve --model qwen2.5-coder-0.5b-instruct --port 8001 &
+  crayon serve --model qwen2.5-coder-0.5b-instruct --name qwen2.5-coder-0.5b-instruct --port 8001 &
   crayon bench route --quick --server-url http://127.0.0.1:8001 \
       --server-model qwen2.5-coder-0.5b-instruct -o route.json.gz --html route.html
   crayon bench route --server-url URL1 --server-model small --server-url URL2 --server-model large

@@ -27,6 +27,7 @@ constexpr std::array<std::pair<RoutingMetric, const char*>, kRoutingMetrics> kNa
     {RoutingMetric::Cpt80, "cpt_80"},
     {RoutingMetric::Match, "match"},
     {RoutingMetric::Accuracy50, "accuracy_50"},
+    {RoutingMetric::OverServer50, "over_server_50"},
     {RoutingMetric::Auroc, "auroc"},
     {RoutingMetric::Aurc, "aurc"},
     {RoutingMetric::Augrc, "augrc"},
@@ -158,6 +159,7 @@ void set_of_curve(const DeferralCurve& curve, double area, MetricValues& metrics
   set(metrics, RoutingMetric::Cpt80, call_threshold(curve, 0.8));
   set(metrics, RoutingMetric::Match, share_to_match_server(curve));
   set(metrics, RoutingMetric::Accuracy50, accuracy_at(curve, 0.5));
+  set(metrics, RoutingMetric::OverServer50, accuracy_at(curve, 0.5) - curve.server());
 }
 
 /// @param times  of each task; empty: once

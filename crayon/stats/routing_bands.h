@@ -24,6 +24,7 @@ enum class RoutingMetric {
   Cpt80,           ///< and 80 %.
   Match,           ///< Share at which the mix equals the server alone.
   Accuracy50,      ///< Accuracy at 50 % server share.
+  OverServer50,    ///< The same minus the server alone.
   Auroc,           ///< Of the score for "the device is right": mean over tasks that have both.
   Aurc,            ///< Mean over tasks,
   Augrc,           ///< and the same.
@@ -32,7 +33,7 @@ enum class RoutingMetric {
   Cpt80OverTasks,
   MatchOverTasks,  ///< over all tasks.
 };
-inline constexpr std::size_t kRoutingMetrics = 16;
+inline constexpr std::size_t kRoutingMetrics = 17;
 /// "area", "apgr", "pgr_20", ..., "match_over_tasks".
 [[nodiscard]] std::string to_string(RoutingMetric metric);
 [[nodiscard]] std::span<const RoutingMetric> all_routing_metrics();

@@ -153,6 +153,7 @@ TEST(RoutingBands, AreAroundWhatTheFunctionsSay) {
   EXPECT_NEAR(value(RoutingMetric::ApgrOverTasks), *mean_gap_recovered(curve), 1e-12);
   EXPECT_NEAR(value(RoutingMetric::Cpt50), *call_threshold(curve, 0.5), 1e-12);
   EXPECT_NEAR(value(RoutingMetric::Match), share_to_match_server(curve), 1e-12);
+  EXPECT_NEAR(value(RoutingMetric::OverServer50), accuracy_at(curve, 0.5) - curve.server(), 1e-12);
   EXPECT_NEAR(value(RoutingMetric::Auroc), auroc(answers.scores, answers.device), 1e-12);
   EXPECT_NEAR(value(RoutingMetric::Aurc), area_under_risk(answers), 1e-12);
   EXPECT_NEAR(value(RoutingMetric::Augrc), area_under_generalized_risk(answers), 1e-12);

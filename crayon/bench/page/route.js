@@ -73,9 +73,9 @@
       const hidden = !shownFirst.includes(one.router);
       const i = place.get(one.router);
       sets.push(line(one.router, along(one.curve, 0), colour, {
-        of: one.router, hidden, borderDash: i < colours ? [] : [8, 3], borderWidth: i === 0 ? 3 : 2, order: i,
+        of: one.router, hidden, pointStyle: shapes[i % shapes.length], borderDash: i < colours ? [] : [8, 3], borderWidth: i === 0 ? 3 : 2, order: i,
       }));
-      const band = { of: one.router, hidden, borderWidth: 0, pointHoverRadius: 0, order: 100, backgroundColor: `${colour}22` };
+      const band = { of: one.router, hidden, borderWidth: 0, pointHoverRadius: 0, order: 100, backgroundColor: `${colour}${i === 0 ? "33" : "12"}` };
       sets.push(line("", along(one.low, 0), colour, band));
       sets.push(line("", along(one.high, 0), colour, { ...band, fill: "-1" }));
     }
@@ -88,6 +88,7 @@
   function riskCoverage(id, routers) {
     const sets = routers.map((one) => line(one.router, along(one.risks, 1), colourOf(one.router), {
       hidden: !shownFirst.includes(one.router),
+      pointStyle: shapes[place.get(one.router) % shapes.length],
       borderDash: place.get(one.router) < colours ? [] : [8, 3],
       borderWidth: place.get(one.router) === 0 ? 3 : 2,
     }));

@@ -14,21 +14,28 @@ const Json& router_named(const Json& report, const Json& name) {
   return report.at("routers").at(name.get<std::string>());  // throws
 }
 
-/// Ours minus this one, marked where p < 0.05.
-std::string difference_cell(const Json& router) {
+/// Its name, and below it which labels it needs.
+std::string router_cell(const Json& router) {
+  return fmt::format("{}<small>{}</small>", text_cell(router.at("name")),
+                     text_cell(router.at("knows")));
+}
+
+std::string signed_number(const Json& value) {
+  return with_minus(fmt::format("{:+.3f}", value.get<double>()));
+}
+
+/// Ours minus this one, marked where p < 0.05. @param cell  signed_number or points_cell
+std::string difference_cell(const Json& router, const char* metric,
+                            std::string (*cell)(const Json&)) {
   const auto found = router.find("ours_minus_it");
   if (found == router.end()) return none_cell();
-  const Json& apgr = found->at("apgr");
-  if (apgr.at("value").is_null()) return none_cell();
-  const double value = apgr.at("value").get<double>();
-  const bool sure = apgr.at("p").get<double>() < 0.05;
+  const Json& estimate = found->at(metric);
+  if (estimate.at("value").is_null()) return none_cell();
+  const bool sure = estimate.at("p").get<double>() < 0.05;
+  const bool up = estimate.at("value").get<double>() > 0;
   return fmt::format("<span class=\"{}\">{}{}</span><small>{} to {}</small>",
-                     !sure       ? ""
-                     : value > 0 ? "up"
-                                 : "down",
-                     with_minus(fmt::format("{:+.3f}", value)), sure ? "*" : "",
-                     with_minus(fmt::format("{:+.3f}", apgr.at("low").get<double>())),
-                     with_minus(fmt::format("{:+.3f}", apgr.at("high").get<double>())));
+                     !sure ? "" : (up ? "up" : "down"), cell(estimate.at("value")), sure ? "*" : "",
+                     cell(estimate.at("low")), cell(estimate.at("high")));
 }
 
 /// The sides alone: what a router of a fixed share gives.
@@ -38,9 +45,9 @@ std::string fixed_rows(const Json& report, const Json& list) {
     if (router.at("fixed_share").is_null()) continue;
     const bool server = router.at("fixed_share").get<double>() > 0.5;
     const Json& curve = list.at(0).at("curve");
-    std::vector<std::string> cells{text_cell(router.at("name")), text_cell(router.at("knows")),
+    std::vector<std::string> cells{router_cell(router),
                                    percent_cell(curve.at(server ? curve.size() - 1 : 0))};
-    for (int i = 0; i < 11; ++i) cells.push_back(none_cell());
+    for (int i = 0; i < 14; ++i) cells.push_back(none_cell());
     out += body_row(cells);
   }
   return out;
@@ -48,18 +55,21 @@ std::string fixed_rows(const Json& report, const Json& list) {
 
 std::string quality_table(const Json& report, const Json& list, const std::string& caption) {
   std::string body =
-      head_row({"Router", "Labels it needs",
-                "Accuracy, %, half to the server <small>always, never: all, none</small>", "APGR",
-                "Ours minus it, APGR", "PGR at 20&nbsp;%", "PGR at 50&nbsp;%", "PGR at 80&nbsp;%",
-                "CPT(50), %", "CPT(80), %", "Equals the server at, %", "AUROC", "AURC", "AUGRC"});
+      head_row({"Router <small>labels it needs</small>",
+                "Accuracy, %, half to the server <small>always, never: all, none</small>",
+                "The same minus the server alone, points", "Area under the curve, %",
+                "Ours minus it, area, points", "APGR", "Ours minus it, APGR", "PGR at 20&nbsp;%",
+                "PGR at 50&nbsp;%", "PGR at 80&nbsp;%", "CPT(50), %", "CPT(80), %",
+                "Equals the server at, %", "AUROC", "AURC", "AUGRC"});
   body += "<tbody>\n";
   for (const Json& one : list) {
     const Json& router = router_named(report, one.at("router"));
     const Json& m = one.at("metrics");
     body += body_row(
-        {text_cell(router.at("name")), text_cell(router.at("knows")),
-         band_cell(m.at("accuracy_50"), percent_cell), band_cell(m.at("apgr"), number_cell),
-         difference_cell(one), band_cell(m.at("pgr_20"), number_cell),
+        {router_cell(router), band_cell(m.at("accuracy_50"), percent_cell),
+         band_cell(m.at("over_server_50"), points_cell), band_cell(m.at("area"), percent_cell),
+         difference_cell(one, "area", points_cell), band_cell(m.at("apgr"), number_cell),
+         difference_cell(one, "apgr", signed_number), band_cell(m.at("pgr_20"), number_cell),
          band_cell(m.at("pgr_50"), number_cell), band_cell(m.at("pgr_80"), number_cell),
          band_cell(m.at("cpt_50"), percent_cell), band_cell(m.at("cpt_80"), percent_cell),
          band_cell(m.at("match"), percent_cell), band_cell(m.at("auroc"), number_cell),

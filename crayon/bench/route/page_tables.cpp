@@ -121,13 +121,14 @@ std::string route_risk_table(const Json& report) {
 std::string route_scope_table(const Json& report) {
   const auto cell = [](const Json& part) {
     if (part.is_null()) return none_cell();
-    return fmt::format("{}<small>{} to {}</small>", number_cell(part.at("mean")),
-                       number_cell(part.at("low")), number_cell(part.at("high")));
+    return fmt::format("{}<small>{} to {}, {}</small>", number_cell(part.at("mean")),
+                       number_cell(part.at("low")), number_cell(part.at("high")),
+                       counted(part.at("tasks").get<std::size_t>(), "task"));
   };
-  std::string body = head_row({"Examples", "Near", "Far", "Tasks"}) + "<tbody>\n";
+  std::string body = head_row({"Examples", "Near", "Far"}) + "<tbody>\n";
   for (const Json& one : report.at("scope")) {
     body += body_row({std::to_string(one.at("n").get<std::size_t>()), cell(one.at("near")),
-                      cell(one.at("far")), std::to_string(one.at("tasks").get<std::size_t>())});
+                      cell(one.at("far"))});
   }
   return table_box("tasks",
                    "Scope: AUROC of the similarity to the task&#39;s examples against questions of "

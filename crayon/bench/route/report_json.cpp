@@ -145,14 +145,14 @@ Json risk_json(const RouteRun& run, const RiskLine& line) {
 }
 
 Json scope_json(const ScopeLine& line) {
-  const auto part = [](double mean, double low, double high) -> Json {
-    if (mean < 0) return nullptr;
-    return {{"mean", rounded(mean)}, {"low", rounded(low)}, {"high", rounded(high)}};
+  const auto part = [](std::size_t tasks, double mean, double low, double high) -> Json {
+    if (tasks == 0) return nullptr;
+    return {
+        {"tasks", tasks}, {"mean", rounded(mean)}, {"low", rounded(low)}, {"high", rounded(high)}};
   };
   return {{"n", line.n},
-          {"tasks", line.tasks},
-          {"near", part(line.near, line.near_low, line.near_high)},
-          {"far", part(line.far, line.far_low, line.far_high)}};
+          {"near", part(line.near_tasks, line.near, line.near_low, line.near_high)},
+          {"far", part(line.far_tasks, line.far, line.far_low, line.far_high)}};
 }
 
 Json tasks_json(const RouteRun& run) {

@@ -45,13 +45,13 @@ std::string difference(const Json& router) {
 std::string routers_table(const Json& list, const std::string& title) {
   if (list.empty()) return "";
   std::vector<std::vector<std::string>> rows{
-      {"router", "APGR, 95 % band", "ours - it", "CPT(50)", "CPT(80)", "match", "AUROC"}};
+      {"router", "area", "APGR, 95 % band", "ours - it", "CPT(50)", "CPT(80)", "match", "AUROC"}};
   for (const Json& one : list) {
     const Json& m = one.at("metrics");
-    rows.push_back({cell_name(one.at("router").get<std::string>(), kNameBytes), band(m.at("apgr")),
-                    difference(one), share(m.at("cpt_50").at("value")),
-                    share(m.at("cpt_80").at("value")), share(m.at("match").at("value")),
-                    number(m.at("auroc").at("value"))});
+    rows.push_back({cell_name(one.at("router").get<std::string>(), kNameBytes),
+                    share(m.at("area").at("value")), band(m.at("apgr")), difference(one),
+                    share(m.at("cpt_50").at("value")), share(m.at("cpt_80").at("value")),
+                    share(m.at("match").at("value")), number(m.at("auroc").at("value"))});
   }
   return fmt::format("{}\n{}\n", title, text_table(rows));
 }
@@ -91,13 +91,16 @@ std::string risks_table(const Json& risks) {
 }
 
 std::string scope_table(const Json& scope) {
-  std::vector<std::vector<std::string>> rows{{"examples", "near", "far", "tasks"}};
-  const auto mean = [](const Json& part) {
-    return part.is_null() ? std::string("-") : number(part.at("mean"));
+  std::vector<std::vector<std::string>> rows{{"examples", "near", "tasks", "far", "tasks"}};
+  const auto add = [](const Json& part, std::vector<std::string>& row) {
+    row.push_back(part.is_null() ? "-" : number(part.at("mean")));
+    row.push_back(part.is_null() ? "0" : std::to_string(part.at("tasks").get<std::size_t>()));
   };
   for (const Json& one : scope) {
-    rows.push_back({std::to_string(one.at("n").get<std::size_t>()), mean(one.at("near")),
-                    mean(one.at("far")), std::to_string(one.at("tasks").get<std::size_t>())});
+    std::vector<std::string> row{std::to_string(one.at("n").get<std::size_t>())};
+    add(one.at("near"), row);
+    add(one.at("far"), row);
+    rows.push_back(row);
   }
   return fmt::format("Scope, AUROC against questions of other tasks\n{}\n", text_table(rows));
 }
@@ -120,10 +123,12 @@ std::string text_of(const Json& report) {
                      number(calibration.at("before")), number(calibration.at("after")));
   out += risks_table(report.at("risks")) + scope_table(report.at("scope"));
   out +=
-      "APGR: mean share of the gap between device and server that is recovered, over all server\n"
-      "shares; 0.5 knows nothing. CPT(x): server share that recovers x % of it. Match: server "
-      "share\n"
-      "at which the mix equals the server alone. * p < 0.05, paired, not corrected.\n";
+      "Area: mean accuracy of the mix over all server shares. APGR: the same as a share of the "
+      "gap\n"
+      "between device and server; 0.5 knows nothing. CPT(x): server share that recovers x % of "
+      "the\n"
+      "gap. Match: server share at which the mix equals the server alone. * p < 0.05, paired, not\n"
+      "corrected.\n";
   for (const Json& one : settings.at("missing_servers")) {
     out += fmt::format("Not asked: {}: {}\n", one_line(one.at("server").get<std::string>()),
                        one_line(one.at("why").get<std::string>()));

@@ -144,7 +144,9 @@ TEST(ConformalThreshold, IsTheLeastThatKeepsTheBoundOnTheExamples) {
     const auto found = conformal_threshold(scores, right, risk);
     ASSERT_TRUE(found.has_value());
     EXPECT_LE(bound(*found), risk + 1e-9);
-    if (std::isfinite(*found)) EXPECT_GT(bound(*found - 1e-9), risk) << "a lower one would not do";
+    if (std::isfinite(*found)) {
+      EXPECT_GT(bound(*found - 1e-9), risk) << "a lower one would not do";
+    }
   }
 }
 

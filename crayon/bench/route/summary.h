@@ -79,7 +79,8 @@ struct RiskLine {
 
 struct ScopeLine {
   std::size_t n = 0;  ///< Examples.
-  std::size_t tasks = 0;
+  std::size_t near_tasks = 0;
+  std::size_t far_tasks = 0;
   /// AUROC of the similarity for "of the task" against questions of near and of far tasks: mean
   /// over tasks and draws, band over tasks; -1 where no task has such neighbours or n examples.
   double near = -1, near_low = -1, near_high = -1;

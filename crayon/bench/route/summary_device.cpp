@@ -167,8 +167,9 @@ ScopeLine scope_line(const RouteRun& run, std::size_t n) {
     }
     if (!others.near.empty()) near.push_back(of_near);
     if (!others.far.empty()) far.push_back(of_far);
-    ++line.tasks;
   }
+  line.near_tasks = near.size();
+  line.far_tasks = far.size();
   set_band(near, line.near, line.near_low, line.near_high);
   set_band(far, line.far, line.far_low, line.far_high);
   return line;

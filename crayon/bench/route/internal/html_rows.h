@@ -33,6 +33,11 @@ inline std::string percent_cell(const nlohmann::json& value) {
   return value.is_null() ? none_cell() : percent(value.get<double>());
 }
 
+/// A difference of shares in points; a dash for null.
+inline std::string points_cell(const nlohmann::json& value) {
+  return value.is_null() ? none_cell() : with_minus(points(value.get<double>()));
+}
+
 /// Three digits; a dash for null.
 inline std::string number_cell(const nlohmann::json& value) {
   return value.is_null() ? none_cell() : with_minus(fmt::format("{:.3f}", value.get<double>()));
