@@ -49,7 +49,7 @@ TEST_F(Route, BothSidesAnswerEveryQuestionAndExampleAndTheMix) {
   for (const DeviceResult& one : run.device) {
     EXPECT_THAT(one.examples.scores, SizeIs(4));
     EXPECT_THAT(one.questions.scores, SizeIs(6));
-    EXPECT_THAT(one.mixed.scores, SizeIs(6));
+    EXPECT_THAT(one.mixed.scores, SizeIs(one.task == "third" ? 0 : 6)) << "it has no near one";
     EXPECT_THAT(one.questions.confidence, SizeIs(6));
     EXPECT_NE(one.kept, "");
   }
