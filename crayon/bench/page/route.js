@@ -154,6 +154,7 @@
     plot("scope-plot", 340, sets, axis("Examples", {
       type: "logarithmic", min: Math.min(...ns) * 0.9, max: Math.max(...ns) * 1.1,
       afterBuildTicks: (built) => { built.ticks = ns.map((value) => ({ value })); },
+      ticks: { color: css("--ink"), callback: (value) => String(value) },  // by default powers of ten alone
     }), axis("AUROC", { suggestedMin: 0.5, max: 1 }),
       (item) => `${item.dataset.label}: ${item.parsed.y.toFixed(3)} from ${item.parsed.x} examples`);
   }

@@ -197,7 +197,13 @@ std::vector<RouteCell> RouteRunner::planned_cells() {
     return !cell.can_run() && !known.contains(cell.server);
   });
   for (const RouteServer& server : servers_) {
-    if (server.remote == nullptr) run_.missing.push_back({server.name, "no --server-url is given"});
+    const bool all =
+        known.contains(&server) && std::ranges::all_of(cells, [&](const RouteCell& cell) {
+          return cell.server != &server || cell.done();
+        });
+    if (server.remote == nullptr && !all) {
+      run_.missing.push_back({server.name, "no --server-url is given"});
+    }
     if (server.remote != nullptr || known.contains(&server)) run_.servers.push_back(server.name);
   }
   return cells;

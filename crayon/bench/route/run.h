@@ -43,7 +43,7 @@ struct RouteRun {
   std::vector<DeviceResult> device;  ///< What is done, in the order of the work.
   std::vector<ServerResult> server;
   std::size_t planned = 0;           ///< Results; more than there are: partial.
-  std::vector<Unavailable> missing;  ///< Servers of the plan that could not be asked, and why.
+  std::vector<Unavailable> missing;  ///< Servers that lack answers and could not be asked.
 };
 
 struct RouteRunOptions {
