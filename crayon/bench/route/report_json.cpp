@@ -97,9 +97,9 @@ Json server_json(const RouteRun& run, const ServerSummary& server) {
           {"by_task", tasks}};
 }
 
-Json bins_json(const std::vector<ReliabilityBin>& bins) {
+Json bins_json(const std::vector<ReliabilityPoint>& bins) {
   Json list = Json::array();
-  for (const ReliabilityBin& bin : bins) {
+  for (const ReliabilityPoint& bin : bins) {
     list.push_back({{"n", bin.n},
                     {"confidence", rounded(bin.confidence)},
                     {"accuracy", rounded(bin.accuracy)}});

@@ -42,7 +42,7 @@ std::optional<double> conformal_threshold(std::span<const double> scores,
 }
 
 RiskTrial try_risk(const RiskRows& rows, double risk, std::size_t n, std::size_t resamples,
-                   std::uint64_t seed, const RiskThreshold& threshold) {
+                   std::uint64_t seed, const ThresholdRule& threshold) {
   require(n > 0 && n < rows.scores.size() && resamples > 1,
           fmt::format("risk: {} of {} rows drawn {} times; expected at least one, fewer than all, "
                       "and two draws",

@@ -10,7 +10,7 @@ namespace crayon {
 
 /// The least threshold, a router score at which the device still answers, so that the share of all
 /// requests that it answers wrong stays at most `risk`; none where the examples are too few.
-using RiskThreshold = std::function<std::optional<double>(
+using ThresholdRule = std::function<std::optional<double>(
     std::span<const double> scores, std::span<const std::uint8_t> right, double risk)>;
 
 /// Conformal risk control (Angelopoulos et al. 2022, "Conformal risk control", arXiv 2208.02814,
@@ -44,6 +44,6 @@ struct RiskRows {
 /// InvalidArgument  n is 0 or leaves no row
 [[nodiscard]] RiskTrial try_risk(const RiskRows& rows, double risk, std::size_t n,
                                  std::size_t resamples, std::uint64_t seed,
-                                 const RiskThreshold& threshold = conformal_threshold);
+                                 const ThresholdRule& threshold = conformal_threshold);
 
 }  // namespace crayon

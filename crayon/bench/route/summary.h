@@ -55,12 +55,12 @@ struct ServerSummary {
 };
 
 /// Bins of a reliability diagram: equal widths of confidence, all tasks and draws together.
-struct ReliabilityBin {
+struct ReliabilityPoint {
   std::size_t n = 0;
   double confidence = 0;  ///< Means.
   double accuracy = 0;
 };
-inline constexpr std::size_t kReliabilityBins = 10;
+inline constexpr std::size_t kReliabilityPoints = 10;
 
 struct CalibrationLine {
   std::size_t task = 0;
@@ -90,8 +90,8 @@ struct ScopeLine {
 struct RouteSummary {
   std::vector<ServerSummary> servers;
   std::vector<CalibrationLine> calibration;
-  std::vector<ReliabilityBin> before;  ///< [kReliabilityBins]
-  std::vector<ReliabilityBin> after;
+  std::vector<ReliabilityPoint> before;  ///< [kReliabilityPoints]
+  std::vector<ReliabilityPoint> after;
   std::vector<RiskLine> risks;
   std::vector<ScopeLine> scope;
 };

@@ -28,18 +28,18 @@ std::vector<double> top_shares(const DeviceRows& rows) {
 }
 
 void add_to_bins(const std::vector<double>& confidence, const std::vector<std::uint8_t>& right,
-                 std::vector<ReliabilityBin>& bins) {
+                 std::vector<ReliabilityPoint>& bins) {
   for (std::size_t i = 0; i < confidence.size(); ++i) {
     const auto at = static_cast<std::size_t>(confidence[i] * static_cast<double>(bins.size()));
-    ReliabilityBin& bin = bins[std::min(at, bins.size() - 1)];
+    ReliabilityPoint& bin = bins[std::min(at, bins.size() - 1)];
     ++bin.n;
     bin.confidence += confidence[i];
     bin.accuracy += right[i] != 0 ? 1 : 0;
   }
 }
 
-void finish_bins(std::vector<ReliabilityBin>& bins) {
-  for (ReliabilityBin& bin : bins) {
+void finish_bins(std::vector<ReliabilityPoint>& bins) {
+  for (ReliabilityPoint& bin : bins) {
     if (bin.n == 0) continue;
     bin.confidence /= static_cast<double>(bin.n);
     bin.accuracy /= static_cast<double>(bin.n);
@@ -47,8 +47,8 @@ void finish_bins(std::vector<ReliabilityBin>& bins) {
 }
 
 void add_calibration(const RouteData& data, RouteSummary& to) {
-  to.before.resize(kReliabilityBins);
-  to.after.resize(kReliabilityBins);
+  to.before.resize(kReliabilityPoints);
+  to.after.resize(kReliabilityPoints);
   for (const std::size_t t : data.device_tasks()) {
     CalibrationLine line{.task = t};
     const auto draws = static_cast<double>(data.n_seeds());
