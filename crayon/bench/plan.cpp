@@ -1,67 +1,19 @@
 #include "crayon/bench/plan.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <set>
 #include <tuple>
 
 #include "crayon/base/error.h"
-#include "crayon/base/files.h"
 #include "crayon/base/nearest.h"
+#include "crayon/bench/internal/toml_reader.h"
 
 namespace crayon {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A TOML file's table with messages that name file and line.
-class Reader {
- public:
-  Reader(const fs::path& file, const toml::table& table) : file_(file), table_(table) {}
-
-  [[noreturn]] void refuse(const std::string& what, const toml::node* at = nullptr) const {
-    const auto line = (at == nullptr ? table_.source() : at->source()).begin.line;
-    throw Error(ErrorCode::InvalidArgument, fmt::format("{}:{}: {}", file_.string(), line, what));
-  }
-
-  void only(const std::vector<std::string>& known) const {
-    for (const auto& [key, node] : table_) {
-      if (std::ranges::find(known, key.str()) != known.end()) continue;
-      refuse(fmt::format("unknown key '{}'; expected one of {}", key.str(), fmt::join(known, ", ")),
-             &node);
-    }
-  }
-
-  template <typename T>
-  std::optional<T> value(const char* key) const {
-    const toml::node* node = table_.get(key);
-    if (node == nullptr) return std::nullopt;
-    const auto found = node->value<T>();
-    if (!found) refuse(fmt::format("'{}' is of another kind", key), node);
-    return found;
-  }
-
-  template <typename T>
-  std::vector<T> list(const char* key) const {
-    const toml::node* node = table_.get(key);
-    if (node == nullptr || !node->is_array() || node->as_array()->empty()) {
-      refuse(fmt::format("'{}' is no list with at least one value", key), node);
-    }
-    std::vector<T> found;
-    for (const toml::node& one : *node->as_array()) {
-      const auto value = one.value<T>();
-      if (!value) refuse(fmt::format("'{}' holds a value of another kind", key), &one);
-      found.push_back(*value);
-    }
-    return found;
-  }
-
- private:
-  const fs::path& file_;
-  const toml::table& table_;
-};
 
 std::vector<const Method*> methods_named(const std::vector<std::string>& names) {
   std::vector<const Method*> found;
@@ -73,7 +25,7 @@ std::vector<const Method*> methods_named(const std::vector<std::string>& names) 
 }
 
 BenchGrid read_grid(const fs::path& file, const toml::table& table) {
-  const Reader reader(file, table);
+  const TomlReader reader(file, table);
   reader.only({"methods", "k", "seeds"});
   BenchGrid grid{
       .methods = methods_named(reader.list<std::string>("methods")), .k = {}, .seeds = {}};
@@ -121,16 +73,8 @@ std::string number_type_name(const std::optional<TensorType>& type) {
 }
 
 BenchPlan read_plan(const fs::path& file) {
-  toml::table root;
-  const std::string text = read_text(file, 1 << 20);
-  try {
-    root = toml::parse(text, file.string());
-  } catch (const toml::parse_error& error) {
-    throw Error(
-        ErrorCode::InvalidArgument,
-        fmt::format("{}:{}: {}", file.string(), error.source().begin.line, error.description()));
-  }
-  const Reader reader(file, root);
+  const toml::table root = parse_toml(file);
+  const TomlReader reader(file, root);
   reader.only({"tasks", "only", "questions", "scoring", "number_type", "grid"});
   BenchPlan plan;
   const auto tasks = reader.value<std::string>("tasks");

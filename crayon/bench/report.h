@@ -55,6 +55,10 @@ void write_report(const std::filesystem::path& path, const std::string& json);
 /// gzip, or no report of ours; Unsupported: a newer one; InvalidArgument: more than 1 GiB of text
 [[nodiscard]] std::string read_report(const std::filesystem::path& path);
 
+/// Reads a report of any kind, of `bench route` too, without a look at its schema.
+/// @throws Error  as read_report, but for the schema
+[[nodiscard]] std::string read_any_report(const std::filesystem::path& path);
+
 /// The results of a report with all that a run needs to take them over. @throws Error  as
 /// read_report; CorruptFile: a key that is missing or wrong
 [[nodiscard]] EarlierResults read_results(const std::filesystem::path& path);

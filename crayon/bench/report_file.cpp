@@ -8,6 +8,7 @@
 #include "crayon/base/files.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/bench/internal/report_data.h"
+#include "crayon/bench/report.h"
 
 namespace crayon {
 namespace {
@@ -127,9 +128,14 @@ void write_report(const std::filesystem::path& path, const std::string& json) {
   }
 }
 
-std::string read_report(const std::filesystem::path& path) {
+std::string read_any_report(const std::filesystem::path& path) {
   std::string text = read_text(path, kMaxBytes);
   if (text.starts_with(kGzipMagic)) text = Inflater(text).all(path.string());
+  return text;
+}
+
+std::string read_report(const std::filesystem::path& path) {
+  std::string text = read_any_report(path);
   check_report(text, path.string());
   return text;
 }

@@ -1,23 +1,22 @@
-// crayon bench customize|report|methods: what customising and blending are worth, measured.
+// crayon bench customize|report|methods: what customising and blending are worth, measured. What
+// routing is worth: bench_route.cpp.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <fstream>
 #include <iostream>
-#include <thread>
 
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
 #include "crayon/bench/report.h"
+#include "crayon/bench/route/report.h"
 #include "crayon/bench/train_lora.h"
 #include "crayon/cli/commands.h"
 #include "crayon/cli/common.h"
+#include "crayon/cli/internal/bench_common.h"
 #include "crayon/cli/trainer_program.h"
-#include "crayon/engine/model_copy.h"
-#include "crayon/formats/model_file.h"
 
 namespace crayon {
 namespace {
@@ -49,18 +48,6 @@ struct BenchArgs {
   std::vector<fs::path> reports;
 };
 
-/// A file of the project's folder benchmarks/, here or in a folder above.
-fs::path find_plan(const std::string& name) {
-  for (fs::path at = fs::current_path();; at = at.parent_path()) {
-    if (file_kind(at / "benchmarks" / name) == FileKind::File) return at / "benchmarks" / name;
-    if (at == at.root_path()) break;
-  }
-  throw Error(ErrorCode::NotFound,
-              fmt::format("no benchmarks/{} here or in a folder above; go to Crayon's folder, or "
-                          "give --plan or --tasks",
-                          name));
-}
-
 /// What --plan, --quick or --tasks say, with the flags that narrow it.
 BenchPlan plan_of(const BenchArgs& args) {
   BenchPlan plan;
@@ -88,54 +75,6 @@ BenchPlan plan_of(const BenchArgs& args) {
     if (!args.seeds.empty()) grid.seeds = args.seeds;
   }
   return plan;
-}
-
-/// The pool that is given, else the only one in pools/.
-Pool open_pool(const fs::path& given) {
-  if (!given.empty()) return Pool::open(given);
-  const std::vector<fs::path> roots = {"pools"};
-  const auto found = find_pools(roots);
-  if (found.size() == 1) return Pool::open(found.front());
-  throw Error(found.empty() ? ErrorCode::NotFound : ErrorCode::InvalidArgument,
-              fmt::format("--pool is missing, and the folder pools holds {} pools, not one; name "
-                          "the pool's folder",
-                          found.size()));
-}
-
-/// The processor's name, for the report.
-std::string machine_name(int threads) {
-  std::string name = "unknown processor";
-  if (file_kind("/proc/cpuinfo") == FileKind::File) {
-    std::ifstream lines("/proc/cpuinfo");
-    for (std::string line; std::getline(lines, line);) {
-      if (line.starts_with("model name")) {
-        name = line.substr(std::min(line.size(), line.find(':') + 2));
-        break;
-      }
-    }
-  }
-  const int used = threads > 0 ? threads : static_cast<int>(std::thread::hardware_concurrency());
-  return fmt::format("{}, {} threads", name, used);
-}
-
-/// The command line as typed, of the running program.
-std::string typed_command() {
-  std::ifstream words("/proc/self/cmdline");
-  std::string command;
-  for (std::string word; std::getline(words, word, '\0');) {
-    command += command.empty() ? fs::path(word).filename().string() : " " + word;
-  }
-  return command;
-}
-
-void say_taken_over(const TakenOver& from, std::ostream& notes) {
-  notes << fmt::format("{}: {} of {} results taken over", from.name, from.taken,
-                       from.taken + from.again + from.others);
-  if (from.again > 0) notes << fmt::format("; {} were there already", from.again);
-  if (from.others > 0) {
-    notes << fmt::format("; {} are of other work ({})", from.others, fmt::join(from.methods, ", "));
-  }
-  notes << "\n";
 }
 
 void say_missing(const BenchRun& run, std::ostream& notes) {
@@ -177,26 +116,6 @@ void write_reports(const BenchArgs& args, const std::string& json, std::ostream&
   out << (args.common.json ? json : report_text(json, "this run"));
 }
 
-struct BenchModel {
-  fs::path file;
-  BaseModel base;                ///< Of that file.
-  std::shared_ptr<Model> model;  ///< Of the file, or of its copy in the plan's number type.
-};
-
-BenchModel open_bench_model(const BenchArgs& args, const BenchPlan& plan, const BaseModel& wanted,
-                            std::ostream& notes) {
-  BenchModel opened;
-  opened.file = base_model_file(args.model, &wanted, args.common, notes);
-  opened.base = describe_model(opened.file);
-  warn_base_fit(check_base(wanted, opened.base, "the pool"), wanted, opened.base);
-  const fs::path used =
-      plan.number_type ? model_copy(opened.file, *plan.number_type, cache_folder() / "number_types")
-                       : opened.file;
-  opened.model = open_model(
-      used, {.gpu_layers = args.common.gpu_layers, .chat_template = args.model.chat_template});
-  return opened;
-}
-
 void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes) {
   for (const fs::path& file : {args.out, args.html}) {
     if (!file.empty()) check_output(file);
@@ -204,11 +123,12 @@ void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes
   const BenchPlan plan = plan_of(args);
   std::vector<EarlierResults> earlier;
   for (const fs::path& file : args.from) earlier.push_back(read_results(file));
-  Pool pool = open_pool(args.pool);
+  Pool pool = open_bench_pool(args.pool);
   std::optional<Pool> multitask;
   if (!args.multitask.empty()) multitask = Pool::open(args.multitask);
   const auto remote = open_remote(args.server);
-  const BenchModel opened = open_bench_model(args, plan, pool.manifest().base, notes);
+  const BenchModel opened =
+      open_bench_model(args.model, args.common, plan.number_type, pool.manifest().base, notes);
   const Store store(args.work.empty() ? cache_folder() / "bench" : args.work);
   BenchTools tools{
       .multitask = multitask ? &*multitask : nullptr, .remote = remote.get(), .train = {}};
@@ -244,8 +164,24 @@ void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes
                 out);
 }
 
+/// One report of bench route. @return false: it is none
+bool run_route_report(const BenchArgs& args, std::ostream& out) {
+  const fs::path& file = args.reports.front();
+  const std::string json = read_any_report(file);
+  if (!is_route_report(json)) return false;
+  if (args.reports.size() != 1) {
+    throw Error(
+        ErrorCode::Unsupported,
+        fmt::format("{}: reports of bench route are not compared; name one alone", file.string()));
+  }
+  if (!args.html.empty()) write_atomically(args.html, route_report_html(json, file.string()));
+  out << route_report_text(json, file.string());
+  return true;
+}
+
 void run_report(const BenchArgs& args, std::ostream& out) {
   if (!args.html.empty()) check_output(args.html);
+  if (run_route_report(args, out)) return;
   std::vector<NamedReport> reports;
   for (const fs::path& file : args.reports) reports.push_back({file.string(), read_report(file)});
   if (!args.html.empty()) {
@@ -318,11 +254,13 @@ void add_customize(CLI::App& bench, const std::shared_ptr<BenchArgs>& args) {
 
 void add_bench_commands(CLI::App& app) {
   auto args = std::make_shared<BenchArgs>();  // shared with the callbacks, which outlive us
-  CLI::App* bench = app.add_subcommand("bench", "Measure what customising is worth");
+  CLI::App* bench = app.add_subcommand("bench", "Measure what customising and routing are worth");
   bench->require_subcommand(1);
   add_customize(*bench, args);
+  add_bench_route_command(*bench);
   CLI::App* report = bench->add_subcommand("report", "Show a report, or compare several");
-  report->add_option("reports", args->reports, "Reports of bench customize")->required();
+  report->add_option("reports", args->reports, "Reports of bench customize, or one of bench route")
+      ->required();
   report->add_option("--html", args->html, "Page to write, of one report");
   report->callback([args] { run_report(*args, std::cout); });
   bench->add_subcommand("methods", "The methods that can be compared")->callback([] {

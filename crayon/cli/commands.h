@@ -23,5 +23,7 @@ void add_stats_command(CLI::App& app);
 void add_feedback_command(CLI::App& app);
 void add_calibrate_command(CLI::App& app);
 void add_bench_commands(CLI::App& app);
+/// route, below `crayon bench`.
+void add_bench_route_command(CLI::App& bench);
 
 }  // namespace crayon

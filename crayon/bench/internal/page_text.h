@@ -9,5 +9,7 @@ namespace crayon {
 [[nodiscard]] std::string page_style();
 [[nodiscard]] std::string page_script();
 [[nodiscard]] std::string chart_script();
+[[nodiscard]] std::string route_template();  ///< The same of `bench route`.
+[[nodiscard]] std::string route_script();
 
 }  // namespace crayon

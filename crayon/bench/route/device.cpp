@@ -1,0 +1,96 @@
+#include "crayon/bench/route/device.h"
+
+#include <algorithm>
+
+#include "crayon/bench/result.h"
+#include "crayon/gate/scope.h"
+
+namespace crayon {
+namespace {
+
+CustomizeReport customized(Pool& pool, BenchScorer& scorer, const std::vector<BenchRow>& rows) {
+  std::vector<Example> examples;
+  for (const BenchRow& row : rows) examples.push_back(row.example);
+  return customize(pool, scorer.model(), scorer.engine(), examples);
+}
+
+/// The task without its file: it is never set on an engine here.
+OpenTask opened(const TaskInfo& info) {
+  return {.name = info.name, .file = {}, .info = info, .prompt = info.prompt, .first_layer = 0};
+}
+
+/// One row of answers. @param raw  scores before the head
+void add_row(const BenchRow& row, const std::vector<float>& raw, std::vector<float> scores,
+             const Signals& signals, DeviceRows& to) {
+  for (float& x : scores) x = static_cast<float>(rounded(static_cast<double>(x)));
+  const int choice = best_choice(scores);
+  to.right.push_back(choice == *row.example.answer);
+  to.log_prob.push_back(double{raw[static_cast<std::size_t>(choice)]});
+  to.scores.push_back(std::move(scores));
+  to.confidence.push_back(signals.confidence);
+  to.scope.push_back(signals.scope.value_or(1));
+}
+
+/// Among the other examples; none below 3.
+std::optional<double> scope_without(const Matrix& z, std::size_t k) {
+  if (z.rows < 3) return std::nullopt;
+  Matrix rest(z.rows - 1, z.cols);
+  for (std::size_t i = 0; i < rest.rows; ++i) {
+    std::ranges::copy(z.row(i < k ? i : i + 1), rest.row(i).begin());
+  }
+  return Scope(std::move(rest)).p_value(z.row(k));
+}
+
+}  // namespace
+
+RouteDevice::RouteDevice(Pool& pool, BenchScorer& scorer, const std::vector<BenchRow>& examples)
+    : pool_(pool),
+      scorer_(scorer),
+      examples_(examples),
+      report_(customized(pool, scorer, examples)),
+      base_(report_.kept.starts_with("base")),
+      task_(scorer.model(), opened(*report_.task.info)) {}
+
+ScoreTable RouteDevice::raw_scores(const std::vector<BenchRow>& rows) {
+  return scorer_.score(base_ ? nullptr : &report_.task.adapter, rows).scores;
+}
+
+DeviceRows RouteDevice::answer(const std::vector<BenchRow>& rows) {
+  DeviceRows found;
+  if (rows.empty()) return found;
+  const ScoreTable raw = raw_scores(rows);
+  const Matrix hidden = scorer_.embed(rows, info().embedding);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    ScoreResult scored;
+    for (const float score : raw[i]) scored.choices.push_back({.sum_log_prob = score, .tokens = 1});
+    const auto h = hidden.row(i);
+    scored.hidden.assign(h.begin(), h.end());
+    DeviceChoice choice = task_.judge(rows[i].example, scored);
+    add_row(rows[i], raw[i], std::move(choice.scores), choice.signals, found);
+  }
+  return found;
+}
+
+DeviceRows RouteDevice::answer_examples() {
+  const ScoreTable raw = raw_scores(examples_);
+  ChoiceData data;
+  data.z = info().scope_examples;
+  for (const BenchRow& row : examples_) {
+    data.choices.push_back(row.example.choices);
+    data.answers.push_back(*row.example.answer);
+  }
+  const std::string adapter = report_.kept.substr(0, report_.kept.find('+'));
+  const std::vector<Candidate> all = candidates(adapter, data, raw);
+  const auto kept = std::ranges::find(all, report_.kept, &Candidate::name);
+  // Scores in another number of the last digit may leave a head out that was about to be left out.
+  const ScoreTable& scores = kept == all.end() ? raw : kept->scores;
+  DeviceRows found;
+  for (std::size_t k = 0; k < examples_.size(); ++k) {
+    const Signals signals{.confidence = confidence(info().calibration, choice_signals(scores[k])),
+                          .scope = scope_without(data.z, k)};
+    add_row(examples_[k], raw[k], scores[k], signals, found);
+  }
+  return found;
+}
+
+}  // namespace crayon

@@ -1,0 +1,90 @@
+#include "crayon/cli/internal/bench_common.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <fstream>
+#include <ostream>
+#include <thread>
+
+#include "crayon/base/error.h"
+#include "crayon/base/files.h"
+#include "crayon/engine/model_copy.h"
+#include "crayon/formats/model_file.h"
+
+namespace crayon {
+
+namespace fs = std::filesystem;
+
+fs::path find_plan(const std::string& name) {
+  for (fs::path at = fs::current_path();; at = at.parent_path()) {
+    if (file_kind(at / "benchmarks" / name) == FileKind::File) return at / "benchmarks" / name;
+    if (at == at.root_path()) break;
+  }
+  throw Error(ErrorCode::NotFound,
+              fmt::format("no benchmarks/{} here or in a folder above; go to Crayon's folder, or "
+                          "give --plan or --tasks",
+                          name));
+}
+
+Pool open_bench_pool(const fs::path& given) {
+  if (!given.empty()) return Pool::open(given);
+  const std::vector<fs::path> roots = {"pools"};
+  const auto found = find_pools(roots);
+  if (found.size() == 1) return Pool::open(found.front());
+  throw Error(found.empty() ? ErrorCode::NotFound : ErrorCode::InvalidArgument,
+              fmt::format("--pool is missing, and the folder pools holds {} pools, not one; name "
+                          "the pool's folder",
+                          found.size()));
+}
+
+std::string machine_name(int threads) {
+  std::string name = "unknown processor";
+  if (file_kind("/proc/cpuinfo") == FileKind::File) {
+    std::ifstream lines("/proc/cpuinfo");
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("model name")) {
+        name = line.substr(std::min(line.size(), line.find(':') + 2));
+        break;
+      }
+    }
+  }
+  const int used = threads > 0 ? threads : static_cast<int>(std::thread::hardware_concurrency());
+  return fmt::format("{}, {} threads", name, used);
+}
+
+std::string typed_command() {
+  std::ifstream words("/proc/self/cmdline");
+  std::string command;
+  for (std::string word; std::getline(words, word, '\0');) {
+    command += command.empty() ? fs::path(word).filename().string() : " " + word;
+  }
+  return command;
+}
+
+void say_taken_over(const TakenOver& from, std::ostream& notes) {
+  notes << fmt::format("{}: {} of {} results taken over", from.name, from.taken,
+                       from.taken + from.again + from.others);
+  if (from.again > 0) notes << fmt::format("; {} were there already", from.again);
+  if (from.others > 0) {
+    notes << fmt::format("; {} are of other work ({})", from.others, fmt::join(from.methods, ", "));
+  }
+  notes << "\n";
+}
+
+BenchModel open_bench_model(const ModelArgs& args, const CommonArgs& common,
+                            const std::optional<TensorType>& number_type, const BaseModel& wanted,
+                            std::ostream& notes) {
+  BenchModel opened;
+  opened.file = base_model_file(args, &wanted, common, notes);
+  opened.base = describe_model(opened.file);
+  warn_base_fit(check_base(wanted, opened.base, "the pool"), wanted, opened.base);
+  const fs::path used = number_type
+                            ? model_copy(opened.file, *number_type, cache_folder() / "number_types")
+                            : opened.file;
+  opened.model =
+      open_model(used, {.gpu_layers = common.gpu_layers, .chat_template = args.chat_template});
+  return opened;
+}
+
+}  // namespace crayon
