@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include "crayon/bench/internal/page.h"
 #include "crayon/bench/internal/page_text.h"
 #include "crayon/bench/report.h"
@@ -8,21 +6,22 @@ namespace crayon {
 
 std::string report_html(const std::string& json, const std::string& name) {
   const ReportData data = parse_report(json, name);
-  const BenchSettings& settings = data.settings;
-  return fill(page_template(), {{"title", escaped(fmt::format("Crayon benchmark: {} on {}",
-                                                              settings.pool, settings.model.name))},
-                                {"pool", escaped(settings.pool)},
-                                {"model", escaped(settings.model.name)},
-                                {"name", escaped(name)},
-                                {"lead", lead_text(data)},
-                                {"switches", switch_fields(data)},
-                                {"summary", summary_tables(data)},
-                                {"tasks", task_tables(data)},
-                                {"settings", settings_tables(data)},
-                                {"data", plot_data(data)},
-                                {"style", page_style()},
-                                {"chart", chart_script()},
-                                {"script", page_script()}});
+  const std::string main = fill(page_template(), {{"lead", lead_text(data)},
+                                                  {"switches", switch_fields(data)},
+                                                  {"summary", summary_tables(data)},
+                                                  {"tasks", task_tables(data)},
+                                                  {"settings", settings_tables(data)}});
+  return framed(
+      {.heading = "Crayon benchmark",
+       .pool = data.settings.pool,
+       .model = data.settings.model.name,
+       .name = name,
+       .sections = {{"summary", "Summary"}, {"tasks", "Tasks"}, {"settings", "Settings"}},
+       .more = "The JSON file of the run also holds every choice and score, the tables of "
+               "every K and each task&#39;s calibration error.",
+       .data = plot_data(data),
+       .script = page_script()},
+      main);
 }
 
 }  // namespace crayon

@@ -23,28 +23,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct BenchArgs {
-  CommonArgs common;
-  ModelArgs model;
-  ServerArgs server;
-  fs::path pool;
+struct BenchArgs : BenchRunArgs {
   fs::path multitask;
-  fs::path plan;
-  fs::path tasks;
-  bool quick = false;
-  std::vector<std::string> only;
   std::vector<std::string> methods;
   std::vector<std::size_t> k;
-  std::vector<std::uint64_t> seeds;
-  std::optional<std::size_t> questions;
   std::string scoring;
-  std::string number_type;
   bool exact = false;
-  fs::path work;
-  std::vector<fs::path> from;
-  std::optional<double> slice_minutes;
-  fs::path out;
-  fs::path html;
   std::vector<fs::path> reports;
 };
 
@@ -93,20 +77,12 @@ void say_missing(const BenchRun& run, std::ostream& notes) {
 
 RunOptions run_options(const BenchArgs& args, std::vector<EarlierResults> earlier,
                        std::ostream& notes) {
-  RunOptions options{
-      .context_tokens = args.model.context_tokens,
-      // The store knows a server by its model: the port of one on loopback changes
-      // from run to run.
-      .server = fmt::format(
-          "{}", fmt::join(args.server.model.empty() ? args.server.url : args.server.model, ", ")),
-      .machine = machine_name(args.common.threads),
-      .earlier = std::move(earlier)};
-  if (!args.common.quiet) {
-    options.on_taken_over = [&](const TakenOver& from) { say_taken_over(from, notes); };
-  }
-  if (args.slice_minutes) {
-    options.slice = std::chrono::duration<double, std::ratio<60>>(*args.slice_minutes);
-  }
+  RunOptions options;
+  set_run_options(args, notes, options);
+  // The store knows a server by its model: the port of one on loopback changes from run to run.
+  options.server = fmt::format(
+      "{}", fmt::join(args.server.model.empty() ? args.server.url : args.server.model, ", "));
+  options.earlier = std::move(earlier);
   return options;
 }
 
@@ -117,9 +93,7 @@ void write_reports(const BenchArgs& args, const std::string& json, std::ostream&
 }
 
 void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes) {
-  for (const fs::path& file : {args.out, args.html}) {
-    if (!file.empty()) check_output(file);
-  }
+  check_outputs(args);
   const BenchPlan plan = plan_of(args);
   std::vector<EarlierResults> earlier;
   for (const fs::path& file : args.from) earlier.push_back(read_results(file));
@@ -129,7 +103,7 @@ void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes
   const auto remote = open_remote(args.server);
   const BenchModel opened =
       open_bench_model(args.model, args.common, plan.number_type, pool.manifest().base, notes);
-  const Store store(args.work.empty() ? cache_folder() / "bench" : args.work);
+  const Store store = open_store(args);
   BenchTools tools{
       .multitask = multitask ? &*multitask : nullptr, .remote = remote.get(), .train = {}};
   if (const fs::path trainer = find_trainer(); !trainer.empty()) {
@@ -204,49 +178,22 @@ void run_methods(std::ostream& out) {
 void add_customize(CLI::App& bench, const std::shared_ptr<BenchArgs>& args) {
   CLI::App* cmd = bench.add_subcommand(
       "customize", "Compare ways to customise the model from K examples of each task");
-  cmd->add_option("--pool", args->pool, "Pool folder; default: the only one in pools/");
+  add_run_options(*cmd, *args,
+                  {.pool = "Pool folder; default: the only one in pools/",
+                   .plan = "What to run (TOML); default: benchmarks/full.toml",
+                   .quick = "benchmarks/quick.toml: a first table in minutes",
+                   .tasks = "A task list (TOML) of yours, all methods"});
   cmd->add_option("--multitask", args->multitask,
                   "Pool of one LoRA, trained on the same data: the rival 'multitask'");
-  CLI::Option* plan =
-      cmd->add_option("--plan", args->plan, "What to run (TOML); default: benchmarks/full.toml");
-  CLI::Option* quick =
-      cmd->add_flag("--quick", args->quick, "benchmarks/quick.toml: a first table in minutes");
-  CLI::Option* tasks =
-      cmd->add_option("--tasks", args->tasks, "A task list (TOML) of yours, all methods");
-  quick->excludes(plan)->excludes(tasks);
-  tasks->excludes(plan);
-  cmd->add_option("--only", args->only, "Only these tasks, with commas")->delimiter(',');
   cmd->add_option("--methods", args->methods, "Only these methods, with commas")->delimiter(',');
   cmd->add_option("-k,--examples", args->k, "Numbers of examples, with commas")
       ->delimiter(',')
       ->check(CLI::Range(2, 4096));
-  cmd->add_option("--seeds", args->seeds, "Seeds of the examples' draw, with commas")
-      ->delimiter(',');
-  cmd->add_option("--questions", args->questions, "Test questions a task, at most; 0: all");
   cmd->add_option("--scoring", args->scoring,
                   "mean (per token; default), sum, character (sum over length) or letter");
-  cmd->add_option("--number-type", args->number_type,
-                  "Turn the model's weights into f32, f16, bf16 or q8_0 and compute with these: "
-                  "often much faster; file (default): as they are");
   cmd->add_flag(
       "--exact", args->exact,
       "Keys and values in F32 and no flash attention: for comparison with other programs");
-  cmd->add_option("--work", args->work,
-                  "Folder that keeps what is worked out; default: bench in the cache folder");
-  cmd->add_option("--from", args->from,
-                  "Earlier report to take results over from where they are of the same work; may "
-                  "be given several times")
-      ->allow_extra_args(false);
-  cmd->add_option("--slice-minutes", args->slice_minutes,
-                  "Begin no further cell after so many minutes and report what is there; run it "
-                  "again to go on")
-      ->check(CLI::Range(0.0, 1e6));
-  cmd->add_option("-o,--out", args->out, "Report to write: FILE.json or FILE.json.gz");
-  cmd->add_option("--html", args->html, "Page to write");
-  add_server_options(*cmd, args->server);
-  add_model_options(*cmd, args->model);
-  add_common_options(*cmd, args->common);
-  add_json_option(*cmd, args->common);
   cmd->callback([args] { run_customize(*args, std::cout, std::cerr); });
 }
 

@@ -21,24 +21,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct RouteArgs {
-  CommonArgs common;
-  ModelArgs model;
-  ServerArgs server;
-  fs::path pool;
-  fs::path plan;
-  fs::path tasks;
-  bool quick = false;
-  std::vector<std::string> only;
+struct RouteArgs : BenchRunArgs {
   std::optional<std::size_t> k;
-  std::vector<std::uint64_t> seeds;
-  std::optional<std::size_t> questions;
-  std::string number_type;
-  fs::path work;
-  std::vector<fs::path> from;
-  std::optional<double> slice_minutes;
-  fs::path out;
-  fs::path html;
 };
 
 /// --quick: enough to see that all works, in minutes.
@@ -129,22 +113,14 @@ void say_missing(const RouteRun& run, std::ostream& notes) {
 
 RouteRunOptions run_options(const RouteArgs& args, std::vector<EarlierRoutes> earlier,
                             std::ostream& notes) {
-  RouteRunOptions options{.context_tokens = args.model.context_tokens,
-                          .machine = machine_name(args.common.threads),
-                          .earlier = std::move(earlier)};
-  if (!args.common.quiet) {
-    options.on_taken_over = [&](const TakenOver& from) { say_taken_over(from, notes); };
-  }
-  if (args.slice_minutes) {
-    options.slice = std::chrono::duration<double, std::ratio<60>>(*args.slice_minutes);
-  }
+  RouteRunOptions options;
+  set_run_options(args, notes, options);
+  options.earlier = std::move(earlier);
   return options;
 }
 
 void run_bench_route(const RouteArgs& args, std::ostream& out, std::ostream& notes) {
-  for (const fs::path& file : {args.out, args.html}) {
-    if (!file.empty()) check_output(file);
-  }
+  check_outputs(args);
   const RoutePlan plan = plan_of(args);
   const RouteServers servers = open_servers(args.server, plan);
   std::vector<EarlierRoutes> earlier;
@@ -152,7 +128,7 @@ void run_bench_route(const RouteArgs& args, std::ostream& out, std::ostream& not
   Pool pool = open_bench_pool(args.pool.empty() ? plan.pool : args.pool);
   const BenchModel opened =
       open_bench_model(args.model, args.common, plan.number_type, pool.manifest().base, notes);
-  const Store store(args.work.empty() ? cache_folder() / "bench" : args.work);
+  const Store store = open_store(args);
   EngineOptions engine_settings = engine_options(args.model, args.common);
   engine_settings.splits = true;
   const auto engine = opened.model->open_engine(engine_settings);
@@ -203,42 +179,14 @@ void add_bench_route_command(CLI::App& bench) {
   CLI::App* cmd =
       bench.add_subcommand("route", "Compare ways to decide which questions the larger LLM gets");
   cmd->footer(kExamples);
-  cmd->add_option("--pool", args->pool,
-                  "Pool folder; default: the plan's, or the only one in pools/");
-  CLI::Option* plan =
-      cmd->add_option("--plan", args->plan, "What to run (TOML); default: benchmarks/route.toml");
-  CLI::Option* quick = cmd->add_flag("--quick", args->quick,
-                                     "Four tasks of the default plan with 30 questions: a first "
-                                     "page in minutes");
-  CLI::Option* tasks = cmd->add_option(
-      "--tasks", args->tasks, "A task list (TOML) of yours; no families, no mixed traffic");
-  quick->excludes(plan)->excludes(tasks);
-  tasks->excludes(plan);
-  cmd->add_option("--only", args->only, "Only these tasks, with commas")->delimiter(',');
+  add_run_options(*cmd, *args,
+                  {.pool = "Pool folder; default: the plan's, or the only one in pools/",
+                   .plan = "What to run (TOML); default: benchmarks/route.toml",
+                   .quick = "Four tasks of the default plan with 30 questions: a first page in "
+                            "minutes",
+                   .tasks = "A task list (TOML) of yours; no families, no mixed traffic"});
   cmd->add_option("-k,--examples", args->k, "Labelled examples that a task is made from")
       ->check(CLI::Range(4, 4096));
-  cmd->add_option("--seeds", args->seeds, "Seeds of the examples' draw, with commas")
-      ->delimiter(',');
-  cmd->add_option("--questions", args->questions, "Test questions a task, at most; 0: all");
-  cmd->add_option("--number-type", args->number_type,
-                  "Turn the model's weights into f32, f16, bf16 or q8_0 and compute with these; "
-                  "file: as they are");
-  cmd->add_option("--work", args->work,
-                  "Folder that keeps what is worked out; default: bench in the cache folder");
-  cmd->add_option("--from", args->from,
-                  "Earlier report to take results over from where they are of the same work; may "
-                  "be given several times")
-      ->allow_extra_args(false);
-  cmd->add_option("--slice-minutes", args->slice_minutes,
-                  "Begin no further cell after so many minutes and report what is there; run it "
-                  "again to go on")
-      ->check(CLI::Range(0.0, 1e6));
-  cmd->add_option("-o,--out", args->out, "Report to write: FILE.json or FILE.json.gz");
-  cmd->add_option("--html", args->html, "Page to write");
-  add_server_options(*cmd, args->server);
-  add_model_options(*cmd, args->model);
-  add_common_options(*cmd, args->common);
-  add_json_option(*cmd, args->common);
   cmd->callback([args] { run_bench_route(*args, std::cout, std::cerr); });
   bench.add_subcommand("routers", "The routers that can be compared")->callback([] {
     run_routers(std::cout);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "crayon/base/html.h"
+
 namespace crayon {
 namespace {
 
@@ -15,29 +17,6 @@ constexpr double kRight = 620;
 constexpr double kTop = 44;
 constexpr double kBottom = 350;
 constexpr int kTicks = 5;
-
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 double x_of(double x) { return kLeft + std::clamp(x, 0.0, 1.0) * (kRight - kLeft); }
 double y_of(const Plot& plot, double y) {

@@ -137,6 +137,30 @@ Candidate probe_candidate(const std::string& name, const ChoiceData& data, const
   return found;
 }
 
+/// The place of the one that choose_candidate() keeps, as if example `left_out` were not there.
+std::size_t choose(std::span<const Candidate> all, std::size_t usual, std::size_t left_out) {
+  const std::vector<double>& losses = all[usual].losses;
+  std::size_t chosen = usual;
+  double most = 0;
+  for (std::size_t c = 0; c < all.size(); ++c) {
+    double n = 0, sum = 0, squares = 0;
+    for (std::size_t k = 0; k < losses.size(); ++k) {
+      if (k == left_out) continue;
+      const double gain = losses[k] - all[c].losses[k];
+      ++n;
+      sum += gain;
+      squares += gain * gain;
+    }
+    if (n < 2) return usual;
+    const double mean = sum / n;
+    const double error = std::sqrt(std::max(0.0, squares / n - mean * mean) / (n - 1));
+    if (mean - error <= most) continue;
+    most = mean - error;
+    chosen = c;
+  }
+  return chosen;
+}
+
 }  // namespace
 
 std::vector<std::size_t> labelled(const ChoiceData& data) {
@@ -170,34 +194,6 @@ Candidate judge(const std::string& name, const ScoreTable& scores, std::span<con
   candidate.accuracy = accuracy(right);
   return candidate;
 }
-
-namespace {
-
-/// The place of the one that choose_candidate() keeps, as if example `left_out` were not there.
-std::size_t choose(std::span<const Candidate> all, std::size_t usual, std::size_t left_out) {
-  const std::vector<double>& losses = all[usual].losses;
-  std::size_t chosen = usual;
-  double most = 0;
-  for (std::size_t c = 0; c < all.size(); ++c) {
-    double n = 0, sum = 0, squares = 0;
-    for (std::size_t k = 0; k < losses.size(); ++k) {
-      if (k == left_out) continue;
-      const double gain = losses[k] - all[c].losses[k];
-      ++n;
-      sum += gain;
-      squares += gain * gain;
-    }
-    if (n < 2) return usual;
-    const double mean = sum / n;
-    const double error = std::sqrt(std::max(0.0, squares / n - mean * mean) / (n - 1));
-    if (mean - error <= most) continue;
-    most = mean - error;
-    chosen = c;
-  }
-  return chosen;
-}
-
-}  // namespace
 
 const Candidate& choose_candidate(std::span<const Candidate> all, std::size_t usual) {
   return all[choose(all, usual, all[usual].losses.size())];

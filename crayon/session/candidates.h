@@ -42,8 +42,8 @@ struct Candidate {
 [[nodiscard]] Candidate judge(const std::string& name, const ScoreTable& scores,
                               std::span<const int> answers);
 
-/// Scores of the labelled examples, each by the candidate that would be kept of all others. Their
-/// errors owe nothing to the choice among candidates; those of the best candidate do, as it was
+/// Scores of the labelled examples, each by the candidate that would be kept for all others. Their
+/// errors owe nothing to the choice among candidates; those of the kept candidate do, as it was
 /// chosen on the very examples (ours; nested leave-one-out without its second fit).
 /// @param all  candidates over the same labelled examples, at least one
 [[nodiscard]] ScoreTable nested_scores(std::span<const Candidate> all, std::size_t usual);

@@ -55,6 +55,18 @@ TEST_F(TrainConfigFile, FindsDataInAFolderAboveAndPutsThePoolBesideItself) {
   EXPECT_EQ(config.pool.out.lexically_relative(folder_.path()), "pools/tiny/");
 }
 
+TEST_F(TrainConfigFile, ASharedAdapterThatIsThereBringsItsRankAndIsLookedForLikeASet) {
+  write_atomically(folder_.path() / "data/shared.gguf", "");
+  const std::string there = "shared_from = \"data/shared.gguf\"";
+  EXPECT_EQ(parse_train_config(with("pool", there), file()).pool.shared_from,
+            folder_.path() / "data/shared.gguf");
+  EXPECT_THAT([&] { (void)parse_train_config(with("pool", there + "\nshared_rank = 4"), file()); },
+              ::testing::ThrowsMessage<Error>(HasSubstr("comes from shared_from")));
+  const std::string missing = "shared_from = \"data/none.gguf\"";
+  EXPECT_THAT([&] { (void)parse_train_config(with("pool", missing), file()); },
+              ::testing::ThrowsMessage<Error>(HasSubstr("no such file")));
+}
+
 TEST_F(TrainConfigFile, GateLayerIsTheFirstAdaptedLayerAndAlphaTheRankUnlessSet) {
   const TrainConfig config = parse_train_config(with("pool", "rank = 6"), file());
   EXPECT_EQ(config.gate.embedding.layer, 2);

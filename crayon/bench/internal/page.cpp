@@ -1,12 +1,14 @@
 #include "crayon/bench/internal/page.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cassert>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "crayon/bench/internal/page_text.h"
 #include "crayon/bench/internal/report_format.h"
 
 namespace crayon {
@@ -66,34 +68,15 @@ std::string partial_note(const ReportData& data) {
       results_text(data));
 }
 
-}  // namespace
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
+/// "</script>" and "<!--" in a name would end or change the element.
+std::string inside_script(std::string json) {
+  for (std::size_t at = 0; (at = json.find('<', at)) != std::string::npos;) {
+    json.replace(at, 1, "\\u003c");
   }
-  return out;
+  return json;
 }
+
+}  // namespace
 
 std::string fill(std::string_view text,
                  const std::map<std::string, std::string, std::less<>>& values) {
@@ -109,6 +92,27 @@ std::string fill(std::string_view text,
     out += value->second;
     text.remove_prefix(close + 2);
   }
+}
+
+std::string framed(const PageFrame& frame, std::string_view main) {
+  std::vector<std::string> links;
+  for (const auto& [id, title] : frame.sections) {
+    links.push_back(fmt::format("<a href=\"#{}\">{}</a>", id, escaped(title)));
+  }
+  return fill(
+      page_frame(),
+      {{"title", escaped(fmt::format("{}: {} on {}", frame.heading, frame.pool, frame.model))},
+       {"heading", escaped(frame.heading)},
+       {"pool", escaped(frame.pool)},
+       {"model", escaped(frame.model)},
+       {"name", escaped(frame.name)},
+       {"sections", fmt::format("{}", fmt::join(links, " "))},
+       {"main", std::string(main)},
+       {"more", frame.more},
+       {"data", inside_script(frame.data)},
+       {"style", page_style()},
+       {"chart", chart_script()},
+       {"script", frame.script}});
 }
 
 std::string with_minus(std::string text) {
@@ -183,12 +187,7 @@ std::string plot_data(const ReportData& data) {
                               {"calibration", table.label_calibration ? "on" : "off"},
                               {"lines", lines}});
   }
-  std::string text = json.dump(-1, ' ', /*ensure_ascii=*/true);
-  // "</script>" and "<!--" in a name would end or change the element.
-  for (std::size_t at = 0; (at = text.find('<', at)) != std::string::npos;) {
-    text.replace(at, 1, "\\u003c");
-  }
-  return text;
+  return json.dump(-1, ' ', /*ensure_ascii=*/true);
 }
 
 }  // namespace crayon

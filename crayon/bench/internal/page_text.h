@@ -5,7 +5,8 @@
 
 namespace crayon {
 
-[[nodiscard]] std::string page_template();  ///< With the places {{name}}.
+[[nodiscard]] std::string page_frame();     ///< Of every page, with the places {{name}}.
+[[nodiscard]] std::string page_template();  ///< What stands in it.
 [[nodiscard]] std::string page_style();
 [[nodiscard]] std::string page_script();
 [[nodiscard]] std::string chart_script();

@@ -59,38 +59,38 @@ std::string plots(const Json& report) {
     }
     data["servers"].push_back(one);
   }
-  std::string text = data.dump(-1, ' ', /*ensure_ascii=*/true);
-  // "</script>" and "<!--" in a name would end or change the element.
-  for (std::size_t at = 0; (at = text.find('<', at)) != std::string::npos;) {
-    text.replace(at, 1, "\\u003c");
-  }
-  return text;
+  return data.dump(-1, ' ', /*ensure_ascii=*/true);
 }
 
 std::string page_of(const Json& report, const std::string& name) {
   const Json& settings = report.at("settings");
-  const auto pool = settings.at("pool").get<std::string>();
-  const auto model = settings.at("model").at("name").get<std::string>();
   std::string servers;
   for (std::size_t i = 0; i < report.at("servers").size(); ++i) {
     servers += route_server_section(report, i);
   }
-  return fill(route_template(),
-              {{"title", escaped(fmt::format("Crayon routing benchmark: {} on {}", pool, model))},
-               {"pool", escaped(pool)},
-               {"model", escaped(model)},
-               {"name", escaped(name)},
-               {"lead", lead(report)},
-               {"servers", servers},
-               {"calibration", route_calibration_tables(report)},
-               {"risk", route_risk_table(report)},
-               {"scope", route_scope_table(report)},
-               {"tasks", route_task_tables(report)},
-               {"settings", route_settings_tables(report)},
-               {"data", plots(report)},
-               {"style", page_style()},
-               {"chart", chart_script()},
-               {"script", route_script()}});
+  const std::string main =
+      fill(route_template(), {{"lead", lead(report)},
+                              {"servers", servers},
+                              {"calibration", route_calibration_tables(report)},
+                              {"risk", route_risk_table(report)},
+                              {"scope", route_scope_table(report)},
+                              {"tasks", route_task_tables(report)},
+                              {"settings", route_settings_tables(report)}});
+  return framed({.heading = "Crayon routing benchmark",
+                 .pool = settings.at("pool").get<std::string>(),
+                 .model = settings.at("model").at("name").get<std::string>(),
+                 .name = name,
+                 .sections = {{"server-0", "Routers"},
+                              {"confidence", "Confidence"},
+                              {"risk", "Risk"},
+                              {"scope", "Scope"},
+                              {"tasks", "Tasks"},
+                              {"settings", "Settings"}},
+                 .more = "The JSON file of the run also holds every question&#39;s scores, both "
+                         "sides&#39; answers and every router&#39;s scores.",
+                 .data = plots(report),
+                 .script = route_script()},
+                main);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/random.h"
+#include "crayon/router/threshold.h"
 
 namespace crayon {
 namespace {
@@ -25,20 +26,16 @@ std::optional<double> conformal_threshold(std::span<const double> scores,
   require(scores.size() == right.size(),
           fmt::format("risk: {} scores and {} answers; expected one for each", scores.size(),
                       right.size()));
-  require(risk > 0 && risk < 1, fmt::format("risk {}; expected a number between 0 and 1", risk));
-  constexpr double kRounding = 1e-9;
-  const auto n = static_cast<double>(scores.size());
-  const double allowed = std::floor(risk * (n + 1) - 1 + kRounding);  // wrong answers at the device
-  if (allowed < 0) return std::nullopt;
-  std::vector<double> wrong;
+  if (risk > 0 && scores.size() < examples_for_risk(risk)) return std::nullopt;
+  std::vector<JudgedSignals> examples(scores.size());
   for (std::size_t i = 0; i < scores.size(); ++i) {
-    if (right[i] == 0) wrong.push_back(scores[i]);
+    examples[i].signals.margin = scores[i];
+    examples[i].right = right[i] != 0;
   }
-  if (static_cast<double>(wrong.size()) <= allowed) return -std::numeric_limits<double>::infinity();
-  std::ranges::sort(wrong, std::ranges::greater());
-  // The infimum is not reached: at this score itself one too many answers are wrong.
-  return std::nextafter(wrong[static_cast<std::size_t>(allowed)],
-                        std::numeric_limits<double>::infinity());
+  const double above = risk_threshold(examples, risk).margin;
+  if (!std::isfinite(above)) return above;
+  // The rule's device answers above it, a router's from its threshold on.
+  return std::nextafter(above, std::numeric_limits<double>::infinity());
 }
 
 RiskTrial try_risk(const RiskRows& rows, double risk, std::size_t n, std::size_t resamples,

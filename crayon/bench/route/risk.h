@@ -13,10 +13,9 @@ namespace crayon {
 using ThresholdRule = std::function<std::optional<double>(
     std::span<const double> scores, std::span<const std::uint8_t> right, double risk)>;
 
-/// Conformal risk control (Angelopoulos et al. 2022, "Conformal risk control", arXiv 2208.02814,
-/// theorem 1, with losses of at most 1): inf{t: n/(n+1) R(t) + 1/(n+1) <= risk}, R(t) the share of
-/// the n examples with a score of t or more and a wrong answer. None where n < 1/risk - 1.
-/// @throws Error InvalidArgument  lists of different lengths, risk not between 0 and 1
+/// The product's own rule, risk_threshold() (crayon/router/threshold.h), on scores of any kind in
+/// the place of margins: the least score above which the device answers. None where n < 1/risk - 1.
+/// @throws Error InvalidArgument  lists of different lengths, risk not in (0, 1]
 [[nodiscard]] std::optional<double> conformal_threshold(std::span<const double> scores,
                                                         std::span<const std::uint8_t> right,
                                                         double risk);

@@ -157,7 +157,7 @@ TEST(ConformalThreshold, RefusesTooFewExamples) {
   EXPECT_EQ(*conformal_threshold(Values(19, 0.5), std::vector<std::uint8_t>(19, 1), 0.05),
             -std::numeric_limits<double>::infinity());
   EXPECT_THAT([&] { (void)conformal_threshold(scores, right, 1.5); },
-              test::error_of(ErrorCode::InvalidArgument, "risk 1.5"));
+              test::error_of(ErrorCode::InvalidArgument, "1.5 is asked"));
 }
 
 TEST(RiskTrial, TheMeanRealisedRiskIsAtMostWhatWasAskedFor) {

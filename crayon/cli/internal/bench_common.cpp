@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
 #include <fstream>
 #include <ostream>
 #include <thread>
@@ -15,6 +18,47 @@
 namespace crayon {
 
 namespace fs = std::filesystem;
+
+void add_run_options(CLI::App& cmd, BenchRunArgs& args, const BenchRunHelp& help) {
+  cmd.add_option("--pool", args.pool, help.pool);
+  CLI::Option* plan = cmd.add_option("--plan", args.plan, help.plan);
+  CLI::Option* quick = cmd.add_flag("--quick", args.quick, help.quick);
+  CLI::Option* tasks = cmd.add_option("--tasks", args.tasks, help.tasks);
+  quick->excludes(plan)->excludes(tasks);
+  tasks->excludes(plan);
+  cmd.add_option("--only", args.only, "Only these tasks, with commas")->delimiter(',');
+  cmd.add_option("--seeds", args.seeds, "Seeds of the examples' draw, with commas")->delimiter(',');
+  cmd.add_option("--questions", args.questions, "Test questions a task, at most; 0: all");
+  cmd.add_option("--number-type", args.number_type,
+                 "Turn the model's weights into f32, f16, bf16 or q8_0 and compute with these: "
+                 "often much faster; file (default): as they are");
+  cmd.add_option("--work", args.work,
+                 "Folder that keeps what is worked out; default: bench in the cache folder");
+  cmd.add_option("--from", args.from,
+                 "Earlier report to take results over from where they are of the same work; may "
+                 "be given several times")
+      ->allow_extra_args(false);
+  cmd.add_option("--slice-minutes", args.slice_minutes,
+                 "Begin no further cell after so many minutes and report what is there; run it "
+                 "again to go on")
+      ->check(CLI::Range(0.0, 1e6));
+  cmd.add_option("-o,--out", args.out, "Report to write: FILE.json or FILE.json.gz");
+  cmd.add_option("--html", args.html, "Page to write");
+  add_server_options(cmd, args.server);
+  add_model_options(cmd, args.model);
+  add_common_options(cmd, args.common);
+  add_json_option(cmd, args.common);
+}
+
+void check_outputs(const BenchRunArgs& args) {
+  for (const fs::path& file : {args.out, args.html}) {
+    if (!file.empty()) check_output(file);
+  }
+}
+
+Store open_store(const BenchRunArgs& args) {
+  return Store(args.work.empty() ? cache_folder() / "bench" : args.work);
+}
 
 fs::path find_plan(const std::string& name) {
   for (fs::path at = fs::current_path();; at = at.parent_path()) {
