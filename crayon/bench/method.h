@@ -85,6 +85,9 @@ struct Method {
   std::string (*missing)(const Pool& pool, const BenchTools& tools) = nullptr;
   /// A tool whose make decides its results.
   enum class Uses { Nothing, Multitask, Server } uses = Uses::Nothing;
+  /// The pool's adapters or gate decide its results; else no more than the prompts' format and the
+  /// first layer that is adapted, so its results outlive a new pool.
+  bool of_pool = true;
 };
 
 /// All methods, in the order of the tables.

@@ -112,7 +112,6 @@ Json Runner::key_of(const BenchCell& cell, const std::vector<BenchRow>& examples
   Json key = {{"kind", "result"},
               {"method", cell.method->name},
               {"version", cell.method->version},
-              {"pool", pool_.manifest().id},
               {"prompt",
                {format.version, format.style == PromptStyle::Chat, format.system,
                 format.with_context, format.without_context, format.choice_prefix}},
@@ -124,6 +123,11 @@ Json Runner::key_of(const BenchCell& cell, const std::vector<BenchRow>& examples
               {"questions", question_hashes_[cell.task]},
               {"seed", cell.seed},
               {"label_calibration", kLabelCalibrationVersion}};
+  if (cell.method->of_pool) {
+    key["pool"] = pool_.manifest().id;
+  } else {
+    key["first_layer"] = pool_.manifest().first_layer;
+  }
   if (plan_.exact) key["exact"] = true;
   if (cell.method->uses == Method::Uses::Multitask && tools_.multitask != nullptr) {
     key["multitask"] = tools_.multitask->manifest().id;

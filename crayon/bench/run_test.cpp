@@ -86,6 +86,21 @@ TEST_F(Run, ExactScoresAreNeverTakenForOthers) {
   EXPECT_NE(world_.run(plan, "work").results.front().key, key);
 }
 
+TEST_F(Run, ResultsThatThePoolDoesNotDecideOutliveIt) {
+  const BenchPlan plan = world_.plan({"base", "few-shot", "uniform", "crayon", "probe"});
+  BenchWorld other(2);
+  const BenchRun one = world_.run(plan, "work");
+  const BenchRun two =
+      other.run(other.plan({"base", "few-shot", "uniform", "crayon", "probe"}), "work");
+  for (const char* method : {"base", "few-shot"}) {
+    EXPECT_EQ(find(one, "near", method).key, find(two, "near", method).key) << method;
+    EXPECT_EQ(find(one, "near", method).scores, find(two, "near", method).scores) << method;
+  }
+  for (const char* method : {"uniform", "crayon", "probe"}) {
+    EXPECT_NE(find(one, "near", method).key, find(two, "near", method).key) << method;
+  }
+}
+
 TEST_F(Run, TheSameInputsGiveTheSameReportButForTheTimes) {
   const BenchPlan plan = world_.plan({"base", "few-shot", "random", "crayon", "probe"});
   EXPECT_EQ(timeless(world_.run(plan, "one"), plan), timeless(world_.run(plan, "two"), plan));

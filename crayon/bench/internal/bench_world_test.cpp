@@ -18,15 +18,15 @@ std::string rows(const std::string& word) {
   return lines;
 }
 
-Pool make_pool(const BenchWorld& world) {
+Pool make_pool(const BenchWorld& world, std::size_t adapters) {
   write_random_model(world.path("model.gguf"));
-  write_random_pool(world.path("model.gguf"), world.path("pool"));
+  write_random_pool(world.path("model.gguf"), world.path("pool"), adapters);
   return Pool::open(world.path("pool"));
 }
 
 }  // namespace
 
-BenchWorld::BenchWorld() : pool_(make_pool(*this)) {
+BenchWorld::BenchWorld(std::size_t adapters) : pool_(make_pool(*this, adapters)) {
   model_ = open_model(path("model.gguf"));
   engine_ =
       model_->open_engine({.threads = 1, .context_tokens = 128, .reuse_from = 16, .splits = true});

@@ -1,4 +1,4 @@
-// For tests of this part: a tiny random model, a pool of three random adapters and two tasks.
+// For tests of this part: a tiny random model, a pool of random adapters and two tasks.
 #pragma once
 
 #include <memory>
@@ -22,7 +22,7 @@ namespace crayon {
 
 class BenchWorld {
  public:
-  BenchWorld();
+  explicit BenchWorld(std::size_t adapters = 3);
   [[nodiscard]] std::filesystem::path path(const std::string& name) const {
     return folder_.path() / name;
   }

@@ -10,6 +10,7 @@ CRAYON_BENCH_METHOD(base) = {
     .sees = Method::Sees::Nothing,
     .version = 1,
     .prepare = [](const MethodInput&) { return Prepared{}; },
+    .of_pool = false,
 };
 
 }  // namespace crayon

@@ -10,6 +10,7 @@ CRAYON_BENCH_METHOD(few_shot) = {
     .sees = Method::Sees::Labels,
     .version = 1,
     .prepare = [](const MethodInput& input) { return Prepared{.shots = input.examples}; },
+    .of_pool = false,
 };
 
 }  // namespace crayon

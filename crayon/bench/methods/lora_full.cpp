@@ -1,5 +1,5 @@
-// lora-full: a LoRA of the pool's total rank, trained on the task's whole training split: what the
-// model can learn of the task at all.
+// lora-full: a LoRA of a wide rank, trained on the task's whole training split: what the model can
+// learn of the task at all.
 #include <algorithm>
 
 #include "crayon/bench/method.h"
@@ -31,6 +31,7 @@ CRAYON_BENCH_METHOD(lora_full) = {
     .missing = [](const Pool&, const BenchTools& tools) -> std::string {
       return tools.train ? "" : "this build has no crayon-trainer";
     },
+    .of_pool = false,
 };
 
 }  // namespace crayon

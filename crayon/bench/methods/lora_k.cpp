@@ -27,6 +27,7 @@ CRAYON_BENCH_METHOD(lora_k) = {
     .missing = [](const Pool&, const BenchTools& tools) -> std::string {
       return tools.train ? "" : "this build has no crayon-trainer";
     },
+    .of_pool = false,
 };
 
 }  // namespace crayon

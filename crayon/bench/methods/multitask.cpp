@@ -18,6 +18,7 @@ CRAYON_BENCH_METHOD(multitask) = {
       return tools.multitask == nullptr ? "no --multitask pool is given" : "";
     },
     .uses = Method::Uses::Multitask,
+    .of_pool = false,
 };
 
 }  // namespace crayon

@@ -33,6 +33,7 @@ CRAYON_BENCH_METHOD(server) = {
       return tools.remote == nullptr ? "no --server-url is given" : "";
     },
     .uses = Method::Uses::Server,
+    .of_pool = false,
 };
 
 }  // namespace crayon
