@@ -115,21 +115,6 @@ void measure(CalibrateReport& report, std::span<const JudgedSignals> measured,
   report.coverage = risk_coverage(measured);
 }
 
-/// P(the server is right) from the device's margin, shrunk towards the server's own accuracy.
-std::optional<Calibration> fit_server(std::span<const JudgedSignals> judged) {
-  std::vector<JudgedSignals> asked;
-  double right = 0;
-  for (const JudgedSignals& j : judged) {
-    if (!j.server_right) continue;
-    asked.push_back(j);
-    asked.back().right = *j.server_right;
-    right += *j.server_right ? 1 : 0;
-  }
-  if (asked.size() < kLeastLabels) return std::nullopt;
-  const double mean = (right + 1) / (static_cast<double>(asked.size()) + 2);
-  return fit(asked, {.slope = 0, .intercept = std::log(mean / (1 - mean))});
-}
-
 void check_labels(const CalibrateReport& report, bool anything_new) {
   if (!anything_new) {
     throw Error(ErrorCode::InvalidArgument,
@@ -146,6 +131,20 @@ void check_labels(const CalibrateReport& report, bool anything_new) {
 }
 
 }  // namespace
+
+std::optional<Calibration> fit_server_calibration(std::span<const JudgedSignals> judged) {
+  std::vector<JudgedSignals> asked;
+  double right = 0;
+  for (const JudgedSignals& j : judged) {
+    if (!j.server_right) continue;
+    asked.push_back(j);
+    asked.back().right = *j.server_right;
+    right += *j.server_right ? 1 : 0;
+  }
+  if (asked.size() < kLeastLabels) return std::nullopt;
+  const double mean = (right + 1) / (static_cast<double>(asked.size()) + 2);
+  return fit(asked, {.slope = 0, .intercept = std::log(mean / (1 - mean))});
+}
 
 std::vector<JudgedSignals> judge_questions(const Model& model, Engine& engine, const OpenTask& open,
                                            std::span<const Example> questions, ServerDoor* door,
@@ -211,7 +210,7 @@ CalibrateReport recalibrate(TaskInfo& info, std::span<const JudgedSignals> quest
   info.calibration = report.after;
   info.judged = std::move(kept);
   info.judged.insert(info.judged.end(), questions.begin(), questions.end());
-  if (auto server = fit_server(info.judged)) info.server = server;
+  if (auto server = fit_server_calibration(info.judged)) info.server = server;
   report.server = info.server;
   // Of another scale now: the threshold starts from what is known of the task's own traffic.
   info.recent_scores.clear();

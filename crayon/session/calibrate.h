@@ -38,6 +38,11 @@ inline constexpr std::size_t kLeastLabels = 8;
 [[nodiscard]] std::vector<JudgedSignals> judged_by_marks(std::span<const JudgedDecision> marks,
                                                          bool choices);
 
+/// P(the server is right) as a logistic in the device's margin, shrunk towards the server's own
+/// accuracy (ours). None where it was asked for fewer than kLeastLabels.
+[[nodiscard]] std::optional<Calibration> fit_server_calibration(
+    std::span<const JudgedSignals> judged);
+
 /// Of the answers with a confidence in one tenth.
 struct ReliabilityBin {
   double confidence = 0;  ///< Mean.

@@ -166,6 +166,7 @@
       if (server.all.length === 0) return;
       curves(`deferral-${i}`, server.all);
       riskCoverage(`risk-coverage-${i}`, server.risk_coverage);
+      if (server.pooled.length > 0) curves(`pooled-${i}`, server.pooled);
       if (server.mixed.length > 0) curves(`mixed-${i}`, server.mixed);
       shares(`shares-${i}`, server.shares);
     });

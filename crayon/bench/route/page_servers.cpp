@@ -119,6 +119,13 @@ std::string route_server_section(const Json& report, std::size_t i) {
                                    "values are of the mean curve, but AUROC, AURC and AUGRC, which "
                                    "are means over tasks",
                                    counted(server.at("tasks").size(), "task")));
+  if (!server.at("pooled").empty()) {
+    out += figure("pooled", i,
+                  "One threshold for all tasks: their questions as one list, so that a task "
+                  "where the device is weak may send more");
+    out += quality_table(report, server.at("pooled"),
+                         "One threshold for all tasks&#39; questions together");
+  }
   out += figure("risk-coverage", i,
                 "Wrong answers among those that the device keeps, against "
                 "how many it keeps");

@@ -48,7 +48,7 @@ std::string plots(const Json& report) {
     Json one = {{"server", server.at("server")},
                 {"shares", server.at("shares")},
                 {"risk_coverage", server.at("risk_coverage")}};
-    for (const char* kind : {"all", "mixed"}) {
+    for (const char* kind : {"all", "pooled", "mixed"}) {
       one[kind] = Json::array();
       for (const Json& router : server.at(kind)) {
         one[kind].push_back({{"router", router.at("router")},

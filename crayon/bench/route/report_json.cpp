@@ -90,6 +90,7 @@ Json server_json(const RouteRun& run, const ServerSummary& server) {
   return {{"server", server.server},
           {"tasks", names_of(run, done)},
           {"all", bands_json(server.all, server.routers, true)},
+          {"pooled", bands_json(server.pooled, server.routers, true)},
           {"mixed_tasks", names_of(run, server.mixed_tasks)},
           {"mixed", bands_json(server.mixed, server.routers, true)},
           {"shares", shares},

@@ -92,6 +92,29 @@ TEST_F(RouteReport, SaysOfEachRouterWhatItsAnswersSay) {
   }
 }
 
+TEST_F(RouteReport, OneThresholdDividesAllTasksQuestionsTogether) {
+  const json& pooled = report_["servers"][0]["pooled"];
+  const json& margin =
+      *std::ranges::find_if(pooled, [](const json& one) { return one["router"] == "margin"; });
+  double mean = 0;
+  for (const json& seed : report_["settings"]["seeds"]) {
+    std::vector<double> scores;
+    std::vector<std::uint8_t> right;
+    for (const json& one : report_["scores"]) {
+      if (one["router"] != "margin" || one["seed"] != seed) continue;
+      scores.insert(scores.end(), one["questions"].begin(), one["questions"].end());
+      for (const json& device : report_["results"]["device"]) {
+        if (device["task"] != one["task"] || device["seed"] != seed) continue;
+        const json& answers = device["questions"]["right"];
+        right.insert(right.end(), answers.begin(), answers.end());
+      }
+    }
+    ASSERT_THAT(right, SizeIs(18));
+    mean += auroc(scores, right) / static_cast<double>(report_["settings"]["seeds"].size());
+  }
+  EXPECT_NEAR(margin["metrics"]["auroc"]["value"].get<double>(), mean, 1e-3);
+}
+
 TEST_F(RouteReport, TheOracleIsAtLeastAsGoodAsAnyRouter) {
   const json& all = report_["servers"][0]["all"];
   const json& oracle =
@@ -125,8 +148,9 @@ TEST_F(RouteReport, BecomesAPageThatNeedsNothingElse) {
   EXPECT_THAT(page, AllOf(HasSubstr("pool &amp; co"), HasSubstr("x&lt;y.json"),
                           HasSubstr("0 &lt;test&gt;"), HasSubstr("Against big")));
   EXPECT_THAT(page, AllOf(HasSubstr("id=\"deferral-0\""), HasSubstr("id=\"mixed-0\""),
-                          HasSubstr("id=\"shares-0\""), HasSubstr("id=\"reliability\""),
-                          HasSubstr("id=\"risks\""), HasSubstr("id=\"scope-plot\"")));
+                          HasSubstr("id=\"pooled-0\""), HasSubstr("id=\"shares-0\""),
+                          HasSubstr("id=\"reliability\""), HasSubstr("id=\"risks\""),
+                          HasSubstr("id=\"scope-plot\"")));
   EXPECT_THAT(page, Not(HasSubstr("route </script>")));
   EXPECT_THAT(page, Not(HasSubstr("src=\"")));
   for (const json& router : report_["routers"]) {

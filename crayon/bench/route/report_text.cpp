@@ -65,6 +65,7 @@ std::string server_text(const Json& server) {
       routers_table(all, fmt::format("Server {}: {}; accuracy %: device {}, server {}", name,
                                      counted(server.at("tasks").size(), "task"), device_of(curve),
                                      server_of(curve)));
+  out += routers_table(server.at("pooled"), "One threshold for all tasks' questions together");
   const Json& mixed = server.at("mixed");
   if (mixed.empty()) return out;
   const Json& mix = mixed.at(0).at("curve");

@@ -29,7 +29,8 @@ struct RouterRows {
 
 /// Rows of which it is known who is right.
 struct LabelledRows {
-  Matrix z;  ///< [n, m]
+  Matrix z;                            ///< [n, m]
+  std::vector<ChoiceSignals> signals;  ///< The device's.
   std::vector<std::uint8_t> device;
   std::vector<std::uint8_t> server;
 };

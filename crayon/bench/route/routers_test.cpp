@@ -41,8 +41,10 @@ struct Three {
                     .confidence = {0.9, 0.4, 0.95},
                     .scope = {0.8, 0.6, 0.01}};
   RouterRows rows = router_rows(device, rows_of(2, {1, 0, 0, 1, -1, 0}));
-  LabelledRows own{rows_of(2, {1, 0, 0, 1, 0.9f, 0.1f, 0.1f, 0.9f}), {1, 0, 1, 0}, {0, 1, 0, 1}};
-  LabelledRows others{rows_of(2, {1, 0, 0, 1, 0.9f, 0.1f, 0.1f, 0.9f}), {0, 1, 0, 1}, {1, 0, 1, 0}};
+  LabelledRows own{
+      rows_of(2, {1, 0, 0, 1, 0.9f, 0.1f, 0.1f, 0.9f}), {}, {1, 0, 1, 0}, {0, 1, 0, 1}};
+  LabelledRows others{
+      rows_of(2, {1, 0, 0, 1, 0.9f, 0.1f, 0.1f, 0.9f}), {}, {0, 1, 0, 1}, {1, 0, 1, 0}};
 
   [[nodiscard]] Values scores(const std::string& name,
                               const LabelledRows* outcome = nullptr) const {
@@ -58,9 +60,9 @@ TEST(Routers, AreListedOnceEachWithOursFirst) {
     EXPECT_NE(router->score != nullptr, router->fixed_share.has_value()) << router->name;
   }
   EXPECT_EQ(all_routers().front()->name, std::string("crayon"));
-  EXPECT_THAT(names, ::testing::IsSupersetOf({"random", "oracle", "always", "never", "entropy",
-                                              "margin", "mean-log-prob", "knn", "query-logistic",
-                                              "query-logistic-own", "scope"}));
+  EXPECT_THAT(names, ::testing::IsSupersetOf({"crayon-gain", "random", "oracle", "always", "never",
+                                              "entropy", "margin", "mean-log-prob", "knn",
+                                              "query-logistic", "query-logistic-own", "scope"}));
   EXPECT_EQ(names.size(), all_routers().size());
 }
 
@@ -83,7 +85,7 @@ TEST(Routers, SignalsOfTheDeviceOrderTheRowsAsTheyMean) {
 
 TEST(Routers, TheOracleAloneSeesTheAnswers) {
   const Three three;
-  const LabelledRows outcome{{}, {1, 0, 0}, {0, 1, 0}};
+  const LabelledRows outcome{{}, {}, {1, 0, 0}, {0, 1, 0}};
   EXPECT_THAT(three.scores("oracle", &outcome), ElementsAre(1, -1, 0));
   for (const BenchRouter* router : all_routers()) {
     EXPECT_EQ(router->knows == BenchRouter::Knows::Answers, std::string(router->name) == "oracle");
@@ -98,6 +100,22 @@ TEST(Routers, LearntOnesFollowTheLabelsThatTheyMayUse) {
   EXPECT_LT(others[0], others[1]);
   const auto knn = three.scores("knn");
   EXPECT_EQ(knn[0], knn[1]) << "five neighbours of four: all of them";
+}
+
+TEST(Routers, TheGainIsLessTheServersOwnConfidence) {
+  Three three;
+  EXPECT_EQ(three.scores("crayon-gain"), three.scores("crayon")) << "too few labels of the server";
+  for (int k = 0; k < 40; ++k) {  // it is right where the device is sure
+    three.own.signals.push_back({.top = 0.9, .margin = k % 2 == 0 ? 0.05 : 0.9, .entropy = 0.1});
+    three.own.device.push_back(1);
+    three.own.server.push_back(k % 2 != 0);
+  }
+  three.own.device.erase(three.own.device.begin(), three.own.device.begin() + 4);
+  three.own.server.erase(three.own.server.begin(), three.own.server.begin() + 4);
+  const auto gain = three.scores("crayon-gain");
+  const auto alone = three.scores("crayon");
+  EXPECT_GT(alone[0] - gain[0], 0.8);
+  EXPECT_LT(alone[1] - gain[1], 0.2);
 }
 
 TEST(Logistic, IsWhereTheSlopeOfItsLossIsZero) {

@@ -22,6 +22,12 @@ Matrix below(const Matrix& a, const Matrix& b) {
   return all;
 }
 
+void append(const RoutedAnswers& more, RoutedAnswers& to) {
+  to.scores.insert(to.scores.end(), more.scores.begin(), more.scores.end());
+  to.device.insert(to.device.end(), more.device.begin(), more.device.end());
+  to.server.insert(to.server.end(), more.server.begin(), more.server.end());
+}
+
 /// The device against one server.
 class OneServer {
  public:
@@ -45,6 +51,8 @@ class OneServer {
   [[nodiscard]] RoutingBands bands(const std::vector<std::size_t>& tasks, bool mixed) const {
     return routing_bands(routed(tasks, mixed), {.resamples = plan_.resamples});
   }
+  /// All tasks' own questions as one list, which one threshold divides.
+  [[nodiscard]] RoutingBands pooled_bands() const;
   [[nodiscard]] RouteTaskSummary task_summary(std::size_t t) const;
   [[nodiscard]] ShareLine share_line(double asked) const;
   [[nodiscard]] std::vector<double> risk_curve(const BenchRouter* router) const;
@@ -72,7 +80,9 @@ RoutedAnswers OneServer::answers(std::size_t t, std::size_t s, bool mixed) const
 
 LabelledRows OneServer::own(std::size_t t, std::size_t s) const {
   LabelledRows rows;
-  rows.device = data_.device(t, s)->examples.right;
+  const DeviceRows& examples = data_.device(t, s)->examples;
+  for (const auto& scores : examples.scores) rows.signals.push_back(choice_signals(scores));
+  rows.device = examples.right;
   rows.server = data_.examples(server_, t, s)->right;
   const Matrix& z = run_.example_z[t][s];
   rows.z = Matrix(rows.device.size(), z.cols);
@@ -86,6 +96,7 @@ LabelledRows OneServer::others(std::size_t t, std::size_t s) const {
     if (other == t) continue;
     const LabelledRows rows = own(other, s);
     all.z = below(all.z, rows.z);
+    all.signals.insert(all.signals.end(), rows.signals.begin(), rows.signals.end());
     all.device.insert(all.device.end(), rows.device.begin(), rows.device.end());
     all.server.insert(all.server.end(), rows.server.begin(), rows.server.end());
   }
@@ -112,11 +123,14 @@ void OneServer::score_all(std::size_t t, std::size_t s) {
   const bool has_mixed = std::ranges::find(summary_.mixed_tasks, t) != summary_.mixed_tasks.end();
   const RoutedAnswers all = answers(t, s, has_mixed);
   const auto n = static_cast<std::ptrdiff_t>(rows[0].size());
-  const LabelledRows outcomes[] = {
-      {{},
-       {all.device.begin(), all.device.begin() + n},
-       {all.server.begin(), all.server.begin() + n}},
-      {{}, {all.device.begin() + n, all.device.end()}, {all.server.begin() + n, all.server.end()}}};
+  const LabelledRows outcomes[] = {{{},
+                                    {},
+                                    {all.device.begin(), all.device.begin() + n},
+                                    {all.server.begin(), all.server.begin() + n}},
+                                   {{},
+                                    {},
+                                    {all.device.begin() + n, all.device.end()},
+                                    {all.server.begin() + n, all.server.end()}}};
   for (const BenchRouter* router : summary_.routers) {
     const bool knows = router->knows == BenchRouter::Knows::Answers;
     RouterScores found{.task = t, .seed = s, .router = router, .questions = {}, .mixed = {}};
@@ -154,6 +168,18 @@ std::vector<std::vector<RoutedTask>> OneServer::routed(const std::vector<std::si
     }
   }
   return routers;
+}
+
+RoutingBands OneServer::pooled_bands() const {
+  std::vector<std::vector<RoutedTask>> routers = routed(tasks_, false);
+  for (auto& of_tasks : routers) {
+    RoutedTask all = std::move(of_tasks.front());
+    for (std::size_t t = 1; t < of_tasks.size(); ++t) {
+      for (std::size_t s = 0; s < all.size(); ++s) append(of_tasks[t][s], all[s]);
+    }
+    of_tasks = {std::move(all)};
+  }
+  return routing_bands(routers, {.resamples = plan_.resamples});
 }
 
 RouteTaskSummary OneServer::task_summary(std::size_t t) const {
@@ -236,6 +262,7 @@ ServerSummary OneServer::summarise() {
     summary_.tasks.push_back(task_summary(t));
   }
   summary_.all = bands(tasks_, false);
+  if (tasks_.size() > 1) summary_.pooled = pooled_bands();
   if (!summary_.mixed_tasks.empty()) summary_.mixed = bands(summary_.mixed_tasks, true);
   for (const double asked : plan_.shares) summary_.shares.push_back(share_line(asked));
   for (const BenchRouter* router : summary_.routers) summary_.risks.push_back(risk_curve(router));

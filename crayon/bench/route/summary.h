@@ -46,8 +46,11 @@ struct ServerSummary {
   std::vector<RouteTaskSummary> tasks;
   std::vector<const BenchRouter*> routers;  ///< Those that have scores: the order of the bands.
   RoutingBands all;                         ///< Of all those tasks; of no use without one.
-  std::vector<std::size_t> mixed_tasks;     ///< Those that have near and far ones ...
-  RoutingBands mixed;                       ///< ... and their mixed traffic.
+  /// Of all their questions as one list, divided by one threshold: a task where the device is weak
+  /// may send more. Empty for a single task.
+  RoutingBands pooled;
+  std::vector<std::size_t> mixed_tasks;  ///< Those that have near and far ones ...
+  RoutingBands mixed;                    ///< ... and their mixed traffic.
   std::vector<ShareLine> shares;
   /// [routers][kCoverages] selective risk at coverage 1/kCoverages, ..., 1: mean over tasks, draws.
   std::vector<std::vector<double>> risks;
