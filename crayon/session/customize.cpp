@@ -74,7 +74,6 @@ class Customizer {
   std::unique_ptr<PreparedPrompts> ready_;     ///< made ready when first scored,
   std::unique_ptr<PreparedPrompts> labelled_;  ///< and those of them that have answers.
   std::vector<float> refined_weights_;
-  ScoreTable judged_scores_;  ///< Of the labelled examples, to learn what the task gets right.
 };
 
 void Customizer::check(std::span<const Example> examples) {
@@ -266,7 +265,7 @@ void Customizer::choose() {
   report.n = best.accuracy.n;
   report_.leave_one_out = std::move(report);
   // Not the best one's own: these were chosen for their few errors, and would flatter the task.
-  judged_scores_ = nested_scores(all, usual);
+  report_.judged_scores = nested_scores(all, usual);
   keep(best);
 }
 
@@ -366,7 +365,7 @@ void Customizer::finish(const Candidate& kept) {
   info.policy.local_only = options_.local_only;
   const bool compared = report_.leave_one_out.has_value();
   info.generic = generic;
-  if (compared) info.judged = judged_examples(judged_scores_, data_);
+  if (compared) info.judged = judged_examples(report_.judged_scores, data_);
   info.calibration = calibrate(info.judged, generic);
   info.recent_scores = router_scores(kept.scores, data_, compared, info.calibration);
   report_.task.info = std::move(info);

@@ -15,6 +15,7 @@
 #include "crayon/formats/task_file.h"
 #include "crayon/pool/pool.h"
 #include "crayon/prompt/example.h"
+#include "crayon/session/candidates.h"
 #include "crayon/session/scoring.h"
 #include "crayon/stats/stats.h"
 
@@ -66,6 +67,9 @@ struct CustomizeReport {
   std::size_t cut_examples = 0;  ///< Whose passage was cut; see CustomizeOptions::context_tokens.
   std::string kept;              ///< "blend", "blend+labels", "refined", "base+labels", ...
   std::optional<LeaveOneOut> leave_one_out;
+  /// [n_labelled][choices] of the labelled examples, by nested leave-one-out: what the calibration
+  /// was fitted on. Empty without a comparison.
+  ScoreTable judged_scores;
   BaseFit base_fit = BaseFit::Same;
   CustomizeSeconds seconds;
 };

@@ -33,7 +33,7 @@ struct DeviceResult {
   std::string kept;  ///< CustomizeReport::kept
   Calibration calibration;
   std::vector<double> recent_scores;  ///< TaskInfo::recent_scores
-  DeviceRows examples;                ///< The K, each as the head fitted without it answers it.
+  DeviceRows examples;                ///< The K, by nested leave-one-out.
   DeviceRows questions;               ///< Of the task.
   DeviceRows mixed;                   ///< Of other tasks, as this one's device answers them.
   double seconds = 0;

@@ -73,21 +73,11 @@ DeviceRows RouteDevice::answer(const std::vector<BenchRow>& rows) {
 
 DeviceRows RouteDevice::answer_examples() {
   const ScoreTable raw = raw_scores(examples_);
-  ChoiceData data;
-  data.z = info().scope_examples;
-  for (const BenchRow& row : examples_) {
-    data.choices.push_back(row.example.choices);
-    data.answers.push_back(*row.example.answer);
-  }
-  const std::string adapter = report_.kept.substr(0, report_.kept.find('+'));
-  const std::vector<Candidate> all = candidates(adapter, data, raw);
-  const auto kept = std::ranges::find(all, report_.kept, &Candidate::name);
-  // Scores in another number of the last digit may leave a head out that was about to be left out.
-  const ScoreTable& scores = kept == all.end() ? raw : kept->scores;
+  const ScoreTable& scores = report_.judged_scores;
   DeviceRows found;
   for (std::size_t k = 0; k < examples_.size(); ++k) {
     const Signals signals{.confidence = confidence(info().calibration, choice_signals(scores[k])),
-                          .scope = scope_without(data.z, k)};
+                          .scope = scope_without(info().scope_examples, k)};
     add_row(examples_[k], raw[k], scores[k], signals, found);
   }
   return found;

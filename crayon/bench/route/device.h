@@ -22,8 +22,8 @@ class RouteDevice {
 
   /// @throws Error InvalidArgument  a row that does not fit the context; Interrupted
   [[nodiscard]] DeviceRows answer(const std::vector<BenchRow>& rows);
-  /// The K examples, each answered with a head that was fitted without it, and its scope among the
-  /// others: what the task was calibrated on.
+  /// The K examples by nested leave-one-out, each with its scope among the others: what the task
+  /// was calibrated on. K is at least 2, all with a label.
   [[nodiscard]] DeviceRows answer_examples();
 
   [[nodiscard]] const CustomizeReport& report() const { return report_; }

@@ -102,8 +102,12 @@ TEST_F(Route, TheExamplesAreAnsweredAsLeaveOneOutDid) {
                      {.context_tokens = 128, .first_layer = 1});
   RouteDevice device(world_.world().pool(), scorer, draw_examples(run.tasks[0], 4, 1));
   const DeviceRows rows = device.answer_examples();
-  const auto right = std::ranges::count(rows.right, 1);
-  EXPECT_NEAR(static_cast<double>(right) / 4, device.report().leave_one_out->blended, 1e-9);
+  const auto& judged = device.info().judged;
+  ASSERT_THAT(judged, SizeIs(4));
+  for (std::size_t k = 0; k < judged.size(); ++k) {
+    EXPECT_EQ(rows.right[k] != 0, judged[k].right);
+    EXPECT_NEAR(choice_signals(rows.scores[k]).margin, judged[k].signals.margin, 1e-3);
+  }
 }
 
 TEST_F(Route, ARunThatWasStoppedGoesOnAndGivesTheSame) {
