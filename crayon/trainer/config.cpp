@@ -62,8 +62,8 @@ void read_pool(TomlSection& root, const fs::path& folder, TrainPoolConfig& pool)
   section.finish();
 }
 
-void read_gate(TomlSection section, TrainGateConfig& gate, int first_layer) {
-  gate.embedding.layer = first_layer;
+void read_gate(TomlSection section, const TrainPoolConfig& pool, TrainGateConfig& gate) {
+  gate.embedding.layer = pool.first_layer;
   section.read("layer", gate.embedding.layer, {0, 1000});
   std::string pooling = to_string(gate.embedding.pooling);
   section.read("pooling", pooling);
@@ -76,6 +76,10 @@ void read_gate(TomlSection section, TrainGateConfig& gate, int first_layer) {
   section.read("modulated", gate.modulated);
   section.read("zero_tilt_share", gate.zero_tilt_share, {0, 1});
   section.read("least_tilt", gate.least_tilt, {0, 1});
+  section.read("drop_nearest", gate.drop_nearest, {0, 1});
+  if (gate.drop_nearest > 0 && pool.n_adapters < 2) {
+    section.fail("drop_nearest", "needs [pool] n_adapters of at least 2, or nothing is left");
+  }
   section.read("max_tilt", gate.max_tilt, {0, 1});
   section.read("reference", gate.reference, {1, 65536});
   section.read("fit_prompts", gate.fit_prompts, {2, kMany});
@@ -236,7 +240,7 @@ TrainConfig parse_train_config(const std::string& text, const fs::path& file) {
   const fs::path folder = config.file.parent_path();
   TomlSection root = parse_toml(text, file.string());
   read_pool(root, folder, config.pool);
-  read_gate(root.table("gate"), config.gate, config.pool.first_layer);
+  read_gate(root.table("gate"), config.pool, config.gate);
   read_prompt(root.table("prompt"), config.prompt);
   read_loop(root.table("train"), config.train);
   read_sets(root, folder, config.sets);
@@ -277,6 +281,7 @@ std::vector<std::string> describe_train_config(const TrainConfig& config) {
   };
   describe_train(train, lines);
   // Only where they say something: a checkpoint of a run without them goes on.
+  if (gate.drop_nearest > 0) lines.push_back(line("gate.drop_nearest", gate.drop_nearest));
   if (gate.least_tilt > 0) lines.push_back(line("gate.least_tilt", gate.least_tilt));
   if (pool.shared_rank > 0) {
     lines.push_back(line("pool.shared_rank", pool.shared_rank));

@@ -22,6 +22,8 @@ using torch::optim::AdamW;
 using torch::optim::AdamWOptions;
 using torch::optim::AdamWParamState;
 
+constexpr double kLeastRest = 1e-6;  // of a gate that gave the dropped adapter nearly all
+
 FloatTensor to_floats(const torch::Tensor& tensor) {
   const torch::Tensor flat = tensor.detach().to(torch::kCPU).to(torch::kFloat32).contiguous();
   FloatTensor result;
@@ -174,9 +176,15 @@ void Learner::set_shared(const Adapter& adapter) {
 const WideLora& Learner::lora() const { return state_->lora; }
 Matrix Learner::keys() const { return to_matrix(state_->keys); }
 
-torch::Tensor Learner::weights(const Matrix& z, double tilt) const {
+torch::Tensor Learner::weights(const Matrix& z, double tilt, bool drop_nearest) const {
   const TrainPoolConfig& pool = state_->config.pool;
-  const torch::Tensor mean = state_->gates(to_torch(z, state_->network.device())).mean(0);
+  torch::Tensor mean = state_->gates(to_torch(z, state_->network.device())).mean(0);
+  if (drop_nearest) {
+    torch::Tensor rest = torch::ones_like(mean);
+    rest[mean.argmax()] = 0;
+    mean = mean * rest;
+    mean = mean / mean.sum().clamp_min(kLeastRest);
+  }
   return pool.shared_rank > 0 ? mean * tilt : mean * tilt + (1 - tilt) / pool.n_adapters;
 }
 
@@ -188,7 +196,8 @@ StepLosses Learner::step(const StepBatch& batch) {
   optimizer.zero_grad();
   s.lora.freeze_shared(gated);
   // From all workers' z: each worker's gradient of w then reaches the keys through every item.
-  const torch::Tensor w = gated ? weights(batch.z, batch.tilt) : torch::Tensor();
+  const torch::Tensor w =
+      gated ? weights(batch.z, batch.tilt, batch.drop_nearest) : torch::Tensor();
   // Each worker's part of a mean over all items, and of terms that all of them compute.
   const double part = 1.0 / s.group.size();
   const torch::Tensor zero = torch::zeros({}, s.keys.options().requires_grad(false));

@@ -54,6 +54,7 @@ void Run::step() {
   const StepLosses losses = learner_->step({.own = batch ? &*batch : nullptr,
                                             .z = z,
                                             .tilt = planned.tilt,
+                                            .drop_nearest = planned.drop_nearest,
                                             .rate = rate,
                                             .stage = at.stage});
   if (!losses.finite()) refuse_losses(planned, losses);

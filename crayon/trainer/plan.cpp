@@ -83,6 +83,9 @@ PlannedBatch BatchPlan::next() {
   PlannedBatch batch;
   batch.set = draw_set();
   batch.tilt = draw_tilt();
+  // Drawn only where asked for: without it a plan is the one that it was before there was such a
+  // key.
+  batch.drop_nearest = options_.drop_nearest > 0 && rng_.uniform() < options_.drop_nearest;
   SetCursor& at = sets_[batch.set];
   if (at.cursor == at.batches.size()) begin_epoch(batch.set, at.epoch + 1);
   batch.items = at.batches[at.cursor++];

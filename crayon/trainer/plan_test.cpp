@@ -69,6 +69,15 @@ TEST(BatchPlan, TiltIsZeroInTheAskedShareAndElseUniform) {
   EXPECT_NEAR(sum / (4000 - zero), 0.5, 0.03);
 }
 
+TEST(BatchPlan, TheNearestIsDroppedInTheAskedShareAndElseNothingChanges) {
+  BatchPlan plan(some_lengths(), {3, 1}, {.seed = 3, .batch_tokens = 64, .drop_nearest = 0.25});
+  int dropped = 0;
+  for (int i = 0; i < 4000; ++i) dropped += plan.next().drop_nearest ? 1 : 0;
+  EXPECT_NEAR(dropped / 4000.0, 0.25, 0.03);
+  BatchPlan none = some_plan();
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(none.next().drop_nearest);
+}
+
 TEST(BatchPlan, TiltIsOneWithoutModulation) {
   BatchPlan plan({{1, 2, 3}}, {1}, {.modulated = false});
   for (int i = 0; i < 10; ++i) EXPECT_EQ(plan.next().tilt, 1);

@@ -116,7 +116,8 @@ BatchPlan make_plan(const TrainConfig& config, std::span<const ItemSet> sets) {
            .batch_tokens = config.train.batch_tokens,
            .modulated = config.gate.modulated,
            .zero_tilt_share = config.gate.zero_tilt_share,
-           .least_tilt = config.gate.least_tilt}};
+           .least_tilt = config.gate.least_tilt,
+           .drop_nearest = config.gate.drop_nearest}};
 }
 
 std::vector<const TrainItem*> sample_mixture(const TrainConfig& config,

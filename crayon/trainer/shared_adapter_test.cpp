@@ -122,6 +122,24 @@ TEST_F(SharedAdapter, OneThatIsThereIsTakenAsItIs) {
               ::testing::ThrowsMessage<Error>(::testing::HasSubstr("first_layer")));
 }
 
+TEST_F(SharedAdapter, ABatchMayBeTrainedWithoutItsNearestAdapter) {
+  (void)run();
+  const auto model = open_model(folder_.path() / "tiny.gguf");
+  const Pool pool = Pool::open(folder_.path() / "pool");
+  const TrainConfig settings = config();
+  const Network network(*model);
+  const Learner learner(network, settings, pool.gate().keys, pool.gate().reference);
+  const torch::Tensor all = learner.weights(pool.gate().reference, 0.6);
+  const torch::Tensor rest = learner.weights(pool.gate().reference, 0.6, /*drop_nearest=*/true);
+  const auto nearest = all.argmax().item<std::int64_t>();
+  EXPECT_EQ(rest[nearest].item<float>(), 0);
+  EXPECT_NEAR(rest.sum().item<float>(), 0.6, 1e-5);
+  const torch::Tensor others =
+      (all / (0.6 - all[nearest]) * 0.6).index_fill(0, torch::tensor({nearest}), 0);
+  EXPECT_LT((others - rest).abs().max().item<float>(), 1e-5);
+  EXPECT_TRUE(rest.requires_grad());
+}
+
 TEST_F(SharedAdapter, EngineScoresWithTheWrittenPoolAsTheTrainerDid) {
   (void)run();
   const auto model = open_model(folder_.path() / "tiny.gguf");

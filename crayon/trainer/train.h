@@ -39,6 +39,7 @@ struct TrainGateConfig {
   bool modulated = true;                       ///< false: w is the gates' mean alone.
   double zero_tilt_share = 0.3;  ///< Share of batches with a = 0; the others draw a up to 1.
   double least_tilt = 0;         ///< Least a that the others draw.
+  double drop_nearest = 0;       ///< Share of batches trained without their nearest adapter.
   double max_tilt = 0.5;         ///< a of a wholly familiar task, at deployment.
   int reference = 512;           ///< Training prompts kept as z, for familiarity.
   int fit_prompts = 2000;        ///< Training prompts that whitening and first keys are fitted on.

@@ -18,7 +18,8 @@ struct StepBatch {
   const ItemBatch* own = nullptr;  ///< This worker's items; null where it has none.
   const Matrix& z;                 ///< [B, m] of all items of the batch, on all workers alike.
   double tilt = 0;                 ///< a
-  double rate = 1;                 ///< Factor on the learning rates.
+  bool drop_nearest = false;
+  double rate = 1;  ///< Factor on the learning rates.
   Stage stage = Stage::Gated;
 };
 
@@ -47,7 +48,9 @@ class Learner {
 
   /// w [N] = (1 - a)/N + a mean_k g(z_k), beside a shared adapter a mean_k g(z_k); carries a
   /// gradient to the keys.
-  [[nodiscard]] torch::Tensor weights(const Matrix& z, double tilt) const;
+  /// @param drop_nearest  the largest entry of the mean is 0, and the others are scaled up to 1
+  [[nodiscard]] torch::Tensor weights(const Matrix& z, double tilt,
+                                      bool drop_nearest = false) const;
 
   /// One step, by all workers together: losses are means over the items of all of them, gradients
   /// are added up before they are clipped. Every item has a known answer. Changes nothing when a

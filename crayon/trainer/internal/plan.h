@@ -16,6 +16,7 @@ struct PlannedBatch {
   std::size_t set = 0;
   std::vector<std::size_t> items;  ///< Indexes into the set's training items.
   double tilt = 0;                 ///< a of this batch, in 0..1.
+  bool drop_nearest = false;       ///< Without the adapter that its gate prefers.
 };
 
 /// Where a plan stands: all that a checkpoint must hold of it.
@@ -30,7 +31,8 @@ struct PlanOptions {
   int batch_tokens = 2048;
   bool modulated = true;
   double zero_tilt_share = 0.3;
-  double least_tilt = 0;  ///< Of the other batches.
+  double least_tilt = 0;    ///< Of the other batches.
+  double drop_nearest = 0;  ///< Share of batches.
 };
 
 /// Draws a set for each batch in proportion to its weight; within a set, epochs in random order.
