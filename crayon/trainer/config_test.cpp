@@ -144,7 +144,7 @@ INSTANTIATE_TEST_SUITE_P(
                   with("gate", "max_tilt = 1.5"),
                   {"[gate] max_tilt is 1.5; expected a number from 0 to 1"}},
         BadConfig{"NothingLeftOfTheGate",
-                  with("pool", "n_adapters = 1\n[gate]\ndrop_nearest = 0.5"),
+                  with("pool", "n_adapters = 1") + "[gate]\ndrop_nearest = 0.5\n",
                   {"[gate] drop_nearest", "n_adapters"}},
         BadConfig{"RateNotANumber", with("train", "learning_rate = nan"), {"learning_rate is nan"}},
         BadConfig{"NegativeSteps", with("train", "steps = -1"), {"[train] steps is -1"}},
