@@ -1,4 +1,4 @@
-// crayon pool new|add|remove|merge and crayon convert, as users and scripts see them.
+// crayon pool new|add|remove|merge|shrink and crayon convert, as users and scripts see them.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -140,6 +140,19 @@ TEST_F(PoolEditing, MergingKeepsKeysOfOneSpaceAndFitsOthersAnew) {
       json("pool merge merged-one merged-three -o anew --prompts sets --model model.gguf");
   EXPECT_EQ(anew["refitted"], true);
   EXPECT_EQ(run("pool verify anew --model model.gguf").status, 0);
+}
+
+TEST_F(PoolEditing, AShrunkPoolIsSmallerAndSaysWhatItLost) {
+  const std::string pool = fresh("shrunk-from");
+  ASSERT_EQ(run("pool add " + pool + " mine.gguf --model model.gguf" + kPapers).status, 0);
+  EXPECT_EQ(json("pool shrink " + pool + " -o shrunk --rank 1 --dry-run")["written"], false);
+  EXPECT_FALSE(fs::exists(world_->path("shrunk")));
+  const Json shrunk = json("pool shrink " + pool + " -o shrunk --rank 1");
+  EXPECT_LT(shrunk["megabytes"]["after"], shrunk["megabytes"]["before"]);
+  EXPECT_GT(shrunk["adapters"][0]["relative_error"], 0);
+  EXPECT_EQ(json("pool show shrunk")["adapters"][0]["rank"], 1);
+  EXPECT_EQ(run("pool verify shrunk --model model.gguf").status, 0);
+  EXPECT_EQ(run("pool shrink " + pool + " -o shrunk --rank 1").status, 2) << "it is there";
 }
 
 TEST_F(PoolEditing, WhatDoesNotFitIsOneErrorAndThePoolStaysAsItWas) {

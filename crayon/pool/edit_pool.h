@@ -1,5 +1,6 @@
-// A pool gains an adapter or loses one, or two pools become one, without training. Numbers and
-// files only: keys and gates come from crayon/session/make_pool.h, which runs the model.
+// A pool gains an adapter or loses one, two pools become one, or one a smaller one: no training.
+// Numbers and files only: keys and gates come from crayon/session/make_pool.h, which runs the
+// model.
 //   w = (1 - a) p + a g    p [N] the even shares (Gate::even), s_i the adapters as they are stored
 // What an edit keeps: the stored adapters and their shares p_i say how they were trained, not how
 // many there are, so neither changes when others come or go. Where the gate does not turn to an
@@ -90,6 +91,19 @@ void check_merge(const Pool& first, const Pool& second);
 /// @throws Error Incompatible  as check_merge(); key_difference() without a refitted gate
 /// @throws Error InvalidArgument  a refitted gate of another number of keys
 [[nodiscard]] PoolEdit merge_pools(const Pool& first, const Pool& second, MergeOptions options);
+
+struct ShrinkOptions {
+  std::string name;                     ///< Of the new pool.
+  int rank = 2;                         ///< Most of a gated adapter, at least 1.
+  std::optional<int> shared_rank = {};  ///< Most of the shared adapter; none: it stays as it is.
+};
+
+/// The pool with smaller adapters, for speed and size: of each the best approximation at the asked
+/// rank in Frobenius norm (truncated SVD). One that is no larger stays, byte for byte; so does the
+/// gate. Calibration is marked approximate. training_json names the pool and, as shares of each
+/// adapter's norm, what was lost.
+/// @throws Error InvalidArgument  a rank below 1
+[[nodiscard]] PoolEdit shrink_pool(const Pool& pool, const ShrinkOptions& options);
 
 /// Writes an edit into the pool's folder. No file of the old pool is touched before the manifest is
 /// replaced, so that a kill leaves the old pool or the new one; then what is named no more goes.

@@ -288,6 +288,29 @@ TEST_F(EditedPool, TwoPoolsOfOneSpaceMergeWithTheirKeysAsTheyAre) {
               Pointwise(FloatNear(1e-5f), dense(two, {0.5f, 0, 0.25f}, 1)));
 }
 
+TEST_F(EditedPool, AShrunkPoolIsTheBestOneOfItsRanks) {
+  Pool pool = make(true, true);  // ranks 2 and 3, shared 1
+  Pool small = edited(shrink_pool(pool, {.name = "small", .rank = 2}), "small");
+  ASSERT_EQ(small.size(), 2u);
+  EXPECT_EQ(small.manifest().adapters[1].rank, 2);
+  EXPECT_EQ(small.manifest().adapters[0].sha256, pool.manifest().adapters[0].sha256);
+  EXPECT_EQ(small.manifest().shared[0].sha256, pool.manifest().shared[0].sha256);
+  EXPECT_EQ(small.gate().keys.data, pool.gate().keys.data);
+  EXPECT_TRUE(small.manifest().calibration.approximate);
+  const Blend best = blend(std::vector<BlendPart>{{pool.adapters()[1], 1.0f}},
+                           {.mode = BlendMode::LowRank, .rank = 2});
+  const Adapter& kept = small.adapters()[1];
+  for (std::size_t t = 0; t < kept.tensors.size(); ++t) {
+    EXPECT_THAT(dense(kept.tensors[t]),
+                Pointwise(FloatNear(1e-2f), dense(best.adapter.tensors[t])));  // f16
+  }
+  EXPECT_GT(best.relative_error, 0.1);
+  EXPECT_THAT(small.manifest().training_json, HasSubstr("shrunk_from"));
+  for (const PoolCheck& check : verify_pool(folder("small"))) EXPECT_TRUE(check.ok) << check.detail;
+  expect_error([&] { (void)shrink_pool(pool, {.name = "none", .rank = 0}); },
+               ErrorCode::InvalidArgument, {"rank is 0"});
+}
+
 TEST_F(EditedPool, PoolsWhoseGatesDifferNeedAGateFittedAnew) {
   const Pool first = make(true, false, "one");
   (void)make(true, false, "two");
