@@ -1,4 +1,4 @@
-// crayon pool new|add|remove|merge|shrink.
+// crayon pool new|add|remove|merge; pool_shrink.cpp has shrink.
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
@@ -12,6 +12,7 @@
 #include "crayon/base/log.h"
 #include "crayon/cli/commands.h"
 #include "crayon/cli/common.h"
+#include "crayon/cli/internal/pool_edit_command.h"
 #include "crayon/formats/data_sets.h"
 #include "crayon/formats/import_adapter.h"
 #include "crayon/pool/edit_pool.h"
@@ -22,17 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-
-/// What the commands share.
-struct EditArgs {
-  CommonArgs common;
-  ModelArgs model;
-  fs::path folder;
-  fs::path prompts;  ///< JSONL, "-" or a folder of sets.
-  std::size_t limit = 0;
-  std::uint64_t seed = 1;
-  bool dry_run = false;
-};
 
 struct NewArgs : EditArgs {
   NewPoolOptions pool;
@@ -57,11 +47,6 @@ struct MergeArgs : EditArgs {
   std::string name;
 };
 
-struct ShrinkArgs : EditArgs {
-  fs::path out;
-  ShrinkOptions shrunk;
-};
-
 /// The base model with an engine for embeddings.
 struct OpenBase {
   fs::path file;
@@ -81,21 +66,6 @@ OpenBase open_base(const EditArgs& args, const BaseModel* wanted, std::ostream& 
   }
   base.engine = base.model->open_engine(engine_options(args.model, args.common));
   return base;
-}
-
-/// "mine" of "a/mine/" and "a/mine.gguf".
-std::string stem_of(const fs::path& path) {
-  const fs::path whole = fs::absolute(path / "").lexically_normal().parent_path();
-  return whole.extension() == ".gguf" ? whole.stem().string() : whole.filename().string();
-}
-
-void print(const EditArgs& args, std::ostream& out, Json json, const std::string& text) {
-  json["written"] = !args.dry_run;
-  if (args.common.json) {
-    out << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
-  } else {
-    out << text << (args.dry_run ? "nothing was written (--dry-run)\n" : "");
-  }
 }
 
 void run_new(const NewArgs& args, std::ostream& out, std::ostream& notes) {
@@ -249,47 +219,6 @@ void run_merge(const MergeArgs& args, std::ostream& out, std::ostream& notes) {
                              : "the keys of both as they were"));
 }
 
-/// Of adapters' files, in MB.
-double megabytes(const fs::path& folder, const PoolManifest& manifest) {
-  std::uintmax_t bytes = 0;
-  for (const auto* list : {&manifest.adapters, &manifest.shared}) {
-    for (const PoolAdapterEntry& entry : *list) bytes += fs::file_size(folder / entry.file);
-  }
-  return static_cast<double>(bytes) / 1e6;
-}
-double megabytes(const PoolEdit& edit) {
-  std::size_t bytes = 0;
-  for (const PoolFile& file : edit.files) {
-    if (file.file.starts_with("adapters/")) bytes += file.bytes.size();
-  }
-  return static_cast<double>(bytes) / 1e6;
-}
-
-void run_shrink(const ShrinkArgs& args, std::ostream& out) {
-  const Pool pool = Pool::open(args.folder);
-  ShrinkOptions options = args.shrunk;
-  if (options.name.empty()) options.name = stem_of(args.out);
-  const PoolEdit edit = shrink_pool(pool, options);
-  if (!args.dry_run) write_edit(args.out, edit);
-  const Json lost = Json::parse(edit.manifest.training_json).at("shrunk_from").at("adapters");
-  double mean = 0;
-  for (const Json& one : lost) {
-    mean += one.at("relative_error").get<double>() / static_cast<double>(lost.size());
-  }
-  const double before = megabytes(args.folder, pool.manifest());
-  const double after = megabytes(edit);
-  print(args, out,
-        {{"pool", edit.manifest.id},
-         {"folder", args.out.string()},
-         {"n_adapters", edit.manifest.adapters.size()},
-         {"megabytes", {{"before", before}, {"after", after}}},
-         {"adapters", lost}},
-        fmt::format("pool     {} in {}, {} adapters\nsize     {:.1f} MB of adapters, was {:.1f}\n"
-                    "lost     {:.0f} % of an adapter's norm, on average\n",
-                    edit.manifest.id, args.out.string(), edit.manifest.adapters.size(), after,
-                    before, 100 * mean));
-}
-
 void add_prompt_options(CLI::App& cmd, EditArgs& args, const std::string& limit_of) {
   cmd.add_option("--limit", args.limit, "Read at most so many " + limit_of)
       ->check(CLI::Range(1, 1'000'000))
@@ -298,18 +227,11 @@ void add_prompt_options(CLI::App& cmd, EditArgs& args, const std::string& limit_
   add_model_options(cmd, args.model);
 }
 
-CLI::App* add(CLI::App& parent, const std::string& name, const std::string& what, EditArgs& args) {
-  CLI::App* cmd = parent.add_subcommand(name, what);
-  cmd->add_flag("--dry-run", args.dry_run, "Check everything and say what would be; write nothing");
-  add_common_options(*cmd, args.common);
-  add_json_option(*cmd, args.common);
-  return cmd;
-}
-
 void add_new(CLI::App& pool) {
   auto args = std::make_shared<NewArgs>();  // shared with the callback, which outlives us
   args->limit = 2000;
-  CLI::App* cmd = add(pool, "new", "Make an empty pool, its gate fitted on prompts", *args);
+  CLI::App* cmd =
+      add_edit_command(pool, "new", "Make an empty pool, its gate fitted on prompts", *args);
   NewPoolOptions& made = args->pool;
   cmd->add_option("pool,--pool", args->folder, "Folder to make")->required();
   cmd->add_option("--prompts", args->prompts,
@@ -339,7 +261,7 @@ void add_new(CLI::App& pool) {
 void add_add(CLI::App& pool) {
   auto args = std::make_shared<AddArgs>();
   args->limit = 256;
-  CLI::App* cmd = add(pool, "add", "Add an adapter, with a key from examples", *args);
+  CLI::App* cmd = add_edit_command(pool, "add", "Add an adapter, with a key from examples", *args);
   AddedAdapter& added = args->added;
   cmd->add_option("pool,--pool", args->folder, "Pool folder")->required();
   cmd->add_option("adapter,--adapter", args->adapter,
@@ -363,7 +285,7 @@ void add_add(CLI::App& pool) {
 
 void add_remove(CLI::App& pool) {
   auto args = std::make_shared<RemoveArgs>();
-  CLI::App* cmd = add(pool, "remove", "Remove an adapter with its key", *args);
+  CLI::App* cmd = add_edit_command(pool, "remove", "Remove an adapter with its key", *args);
   cmd->add_option("pool,--pool", args->folder, "Pool folder")->required();
   cmd->add_option("adapter,--adapter", args->which, "Its name, or its index")->required();
   cmd->callback([args] { run_remove(*args, std::cout); });
@@ -372,7 +294,7 @@ void add_remove(CLI::App& pool) {
 void add_merge(CLI::App& pool) {
   auto args = std::make_shared<MergeArgs>();
   args->limit = 2000;
-  CLI::App* cmd = add(pool, "merge", "Make one pool of two of one base model", *args);
+  CLI::App* cmd = add_edit_command(pool, "merge", "Make one pool of two of one base model", *args);
   cmd->add_option("first", args->folder, "Pool folder")->required();
   cmd->add_option("second", args->second, "Pool folder")->required();
   cmd->add_option("-o,--out", args->out, "Folder to make")->required();
@@ -385,29 +307,38 @@ void add_merge(CLI::App& pool) {
   cmd->callback([args] { run_merge(*args, std::cout, std::cerr); });
 }
 
-void add_shrink(CLI::App& pool) {
-  auto args = std::make_shared<ShrinkArgs>();
-  CLI::App* cmd = add(pool, "shrink", "Make a smaller, faster pool: adapters of lower rank", *args);
-  cmd->add_option("pool,--pool", args->folder, "Pool folder")->required();
-  cmd->add_option("-o,--out", args->out, "Folder to make")->required();
-  cmd->add_option("--rank", args->shrunk.rank, "Most of an adapter")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
-  cmd->add_option("--shared-rank", args->shrunk.shared_rank,
-                  "Most of the shared adapter; default: as it is")
-      ->check(CLI::Range(1, 4096));
-  cmd->add_option("--name", args->shrunk.name, "Of the new pool; default: the folder's");
-  cmd->callback([args] { run_shrink(*args, std::cout); });
+}  // namespace
+
+/// "mine" of "a/mine/" and "a/mine.gguf".
+std::string stem_of(const fs::path& path) {
+  const fs::path whole = fs::absolute(path / "").lexically_normal().parent_path();
+  return whole.extension() == ".gguf" ? whole.stem().string() : whole.filename().string();
 }
 
-}  // namespace
+void print(const EditArgs& args, std::ostream& out, Json json, const std::string& text) {
+  json["written"] = !args.dry_run;
+  if (args.common.json) {
+    out << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+  } else {
+    out << text << (args.dry_run ? "nothing was written (--dry-run)\n" : "");
+  }
+}
+
+CLI::App* add_edit_command(CLI::App& parent, const std::string& name, const std::string& what,
+                           EditArgs& args) {
+  CLI::App* cmd = parent.add_subcommand(name, what);
+  cmd->add_flag("--dry-run", args.dry_run, "Check everything and say what would be; write nothing");
+  add_common_options(*cmd, args.common);
+  add_json_option(*cmd, args.common);
+  return cmd;
+}
 
 void add_pool_edit_commands(CLI::App& pool) {
   add_new(pool);
   add_add(pool);
   add_remove(pool);
   add_merge(pool);
-  add_shrink(pool);
+  add_shrink_command(pool);
 }
 
 }  // namespace crayon
