@@ -14,6 +14,7 @@ import gzip
 import json
 import math
 import sys
+import zlib
 
 GRID = [0.0] + [2 ** (k / 4) for k in range(-20, 20)]
 
@@ -47,9 +48,11 @@ def columns(argument):
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
             report = json.load(file)
-    except (OSError, ValueError) as error:
+        methods = list(dict.fromkeys(result["method"] for result in report["results"]))
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         sys.exit(f"information_gained.py: {path}: cannot be read as a report (.json.gz): {error}")
-    methods = list(dict.fromkeys(result["method"] for result in report["results"]))
+    except (KeyError, TypeError):
+        sys.exit(f"information_gained.py: {path}: is no report of `crayon bench customize`: it has no results; give one")
     if only and only not in methods:
         sys.exit(f"information_gained.py: {path}: has no method '{only}'; expected one of {', '.join(methods)}")
     for method in [only] if only else methods:

@@ -57,6 +57,16 @@ class Program(unittest.TestCase):
             self.assertNotEqual(bad.returncode, 0)
             self.assertIn("m, other", bad.stderr)
 
+    def test_what_is_no_report_is_one_line_that_names_the_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "r.json.gz"
+            whole = gzip.compress(json.dumps({"results": []}).encode())
+            for data in (b"{}", whole[: len(whole) // 2], gzip.compress(b"{}"), gzip.compress(b"[1]")):
+                path.write_bytes(data)
+                run = subprocess.run([sys.executable, PROGRAM, path], capture_output=True, text=True)
+                self.assertNotEqual(run.returncode, 0)
+                self.assertRegex(run.stderr, r"\A.*r\.json\.gz: .*\n\Z")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -41,12 +41,15 @@ void run_shrink(const ShrinkArgs& args, std::ostream& out) {
   const Pool pool = Pool::open(args.folder);
   ShrinkOptions options = args.shrunk;
   if (options.name.empty()) options.name = stem_of(args.out);
-  const PoolEdit edit = shrink_pool(pool, options);
+  const ShrunkPool shrunk = shrink_pool(pool, options);
+  const PoolEdit& edit = shrunk.edit;
   if (!args.dry_run) write_edit(args.out, edit);
-  const Json lost = Json::parse(edit.manifest.training_json).at("shrunk_from").at("adapters");
+  Json lost = Json::array();
   double mean = 0;
-  for (const Json& one : lost) {
-    mean += one.at("relative_error").get<double>() / static_cast<double>(lost.size());
+  for (const ShrunkAdapter& one : shrunk.adapters) {
+    lost.push_back(
+        {{"name", one.name}, {"rank", one.rank}, {"relative_error", one.relative_error}});
+    mean += one.relative_error / static_cast<double>(shrunk.adapters.size());
   }
   const double before = megabytes(args.folder, pool.manifest());
   const double after = megabytes(edit);
@@ -66,8 +69,8 @@ void run_shrink(const ShrinkArgs& args, std::ostream& out) {
 
 void add_shrink_command(CLI::App& pool) {
   auto args = std::make_shared<ShrinkArgs>();
-  CLI::App* cmd = add_edit_command(pool, "shrink",
-                                   "Make a smaller, faster pool: adapters of lower rank", *args);
+  CLI::App* cmd =
+      add_edit_command(pool, "shrink", "Make a smaller pool: adapters of lower rank", *args);
   cmd->add_option("pool,--pool", args->folder, "Pool folder")->required();
   cmd->add_option("-o,--out", args->out, "Folder to make")->required();
   cmd->add_option("--rank", args->shrunk.rank, "Most of an adapter")

@@ -98,12 +98,22 @@ struct ShrinkOptions {
   std::optional<int> shared_rank = {};  ///< Most of the shared adapter; none: it stays as it is.
 };
 
-/// The pool with smaller adapters, for speed and size: of each the best approximation at the asked
+/// What an adapter loses: ||small - whole||_F / ||whole||_F; 0 where it stays.
+struct ShrunkAdapter {
+  std::string name;
+  int rank = 0;  ///< As it was.
+  double relative_error = 0;
+};
+struct ShrunkPool {
+  PoolEdit edit;
+  std::vector<ShrunkAdapter> adapters;  ///< The gated ones in the order of w, then the shared one.
+};
+
+/// The pool with smaller adapters: of each the best approximation at the asked
 /// rank in Frobenius norm (truncated SVD). One that is no larger stays, byte for byte; so does the
-/// gate. Calibration is marked approximate. training_json names the pool and, as shares of each
-/// adapter's norm, what was lost.
+/// gate. Calibration is marked approximate; training_json names the pool and what was lost.
 /// @throws Error InvalidArgument  a rank below 1
-[[nodiscard]] PoolEdit shrink_pool(const Pool& pool, const ShrinkOptions& options);
+[[nodiscard]] ShrunkPool shrink_pool(const Pool& pool, const ShrinkOptions& options);
 
 /// Writes an edit into the pool's folder. No file of the old pool is touched before the manifest is
 /// replaced, so that a kill leaves the old pool or the new one; then what is named no more goes.

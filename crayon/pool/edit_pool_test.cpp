@@ -290,7 +290,7 @@ TEST_F(EditedPool, TwoPoolsOfOneSpaceMergeWithTheirKeysAsTheyAre) {
 
 TEST_F(EditedPool, AShrunkPoolIsTheBestOneOfItsRanks) {
   Pool pool = make(true, true);  // ranks 2 and 3, shared 1
-  Pool small = edited(shrink_pool(pool, {.name = "small", .rank = 2}), "small");
+  Pool small = edited(shrink_pool(pool, {.name = "small", .rank = 2}).edit, "small");
   ASSERT_EQ(small.size(), 2u);
   EXPECT_EQ(small.manifest().adapters[1].rank, 2);
   EXPECT_EQ(small.manifest().adapters[0].sha256, pool.manifest().adapters[0].sha256);

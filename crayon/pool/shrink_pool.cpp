@@ -21,58 +21,60 @@ void check_rank(int rank, const char* option) {
               fmt::format("{} is {}; expected a rank of at least 1", option, rank));
 }
 
-/// Puts adapters into the new pool, each at most of a rank, and says what that costs.
-class Shrinker {
- public:
-  Shrinker(const Pool& pool, PoolEdit& edit) : pool_(pool), edit_(edit) {}
-
-  void shrink(PoolAdapterEntry& entry, const Adapter& adapter, int rank) {
-    Json line = {{"name", entry.name}, {"rank", entry.rank}, {"relative_error", 0.0}};
-    auto bytes = read_pool_file(pool_.folder(), entry.file, entry.sha256);
-    entry.file = "adapters/" + entry.name + ".gguf";
-    if (entry.rank > rank) {
-      const BlendPart whole[] = {{adapter, 1.0f}};
-      Blend small = blend(whole, {.mode = BlendMode::LowRank, .rank = rank});
-      line["relative_error"] = std::round(small.relative_error * 1e4) / 1e4;
-      edit_.files.push_back(
-          make_adapter_file(entry, std::move(small.adapter), edit_.manifest.base));
-    } else {
-      edit_.files.push_back({entry.file, std::move(bytes)});
-    }
-    lines_.push_back(std::move(line));
+/// Puts an adapter into the new pool, at most of a rank.
+void take(const Pool& pool, PoolAdapterEntry& entry, const Adapter& adapter, int rank,
+          ShrunkPool& to) {
+  ShrunkAdapter& line = to.adapters.emplace_back(entry.name, entry.rank);
+  auto bytes = read_pool_file(pool.folder(), entry.file, entry.sha256);
+  entry.file = "adapters/" + entry.name + ".gguf";
+  if (entry.rank <= rank) {
+    to.edit.files.push_back({entry.file, std::move(bytes)});
+    return;
   }
-  [[nodiscard]] Json lines() && { return std::move(lines_); }
+  const BlendPart whole[] = {{adapter, 1.0f}};
+  Blend small = blend(whole, {.mode = BlendMode::LowRank, .rank = rank});
+  line.relative_error = small.relative_error;
+  to.edit.files.push_back(
+      make_adapter_file(entry, std::move(small.adapter), to.edit.manifest.base));
+}
 
- private:
-  const Pool& pool_;
-  PoolEdit& edit_;
-  Json lines_ = Json::array();
-};
+/// What says of the new pool how it came to be.
+std::string origin(const Pool& pool, const std::vector<ShrunkAdapter>& adapters) {
+  Json lost = Json::array();
+  for (const ShrunkAdapter& one : adapters) {
+    lost.push_back({{"name", one.name},
+                    {"rank", one.rank},
+                    {"relative_error", std::round(one.relative_error * 1e4) / 1e4}});
+  }
+  return Json{{"shrunk_from",
+               {{"id", pool.manifest().id},
+                {"adapters", std::move(lost)},
+                {"training", Json::parse(pool.manifest().training_json)}}}}
+      .dump();
+}
 
 }  // namespace
 
-PoolEdit shrink_pool(const Pool& pool, const ShrinkOptions& options) {
+ShrunkPool shrink_pool(const Pool& pool, const ShrinkOptions& options) {
   check_rank(options.rank, "rank");
   check_rank(options.shared_rank.value_or(1), "shared rank");
-  PoolEdit edit{.manifest = pool.manifest(), .gate = pool.gate(), .files = {}, .from_id = {}};
+  ShrunkPool shrunk;
+  PoolEdit& edit = shrunk.edit;
+  edit.manifest = pool.manifest();
+  edit.gate = pool.gate();
   PoolManifest& manifest = edit.manifest;
   manifest.name = options.name;
   manifest.gate_file = PoolManifest().gate_file;
   manifest.calibration.approximate = true;
-  Shrinker shrinker(pool, edit);
   for (std::size_t i = 0; i < pool.size(); ++i) {
-    shrinker.shrink(manifest.adapters[i], pool.adapters()[i], options.rank);
+    take(pool, manifest.adapters[i], pool.adapters()[i], options.rank, shrunk);
   }
   for (PoolAdapterEntry& entry : manifest.shared) {
-    shrinker.shrink(entry, *pool.shared(), options.shared_rank.value_or(entry.rank));
+    take(pool, entry, *pool.shared(), options.shared_rank.value_or(entry.rank), shrunk);
   }
-  manifest.training_json = Json{{"shrunk_from",
-                                 {{"id", pool.manifest().id},
-                                  {"adapters", std::move(shrinker).lines()},
-                                  {"training", Json::parse(pool.manifest().training_json)}}}}
-                               .dump();
+  manifest.training_json = origin(pool, shrunk.adapters);
   seal_pool(manifest, edit.gate, edit.files, options.name);
-  return edit;
+  return shrunk;
 }
 
 }  // namespace crayon
