@@ -24,7 +24,7 @@ void check_rank(int rank, const char* option) {
 /// Puts an adapter into the new pool, at most of a rank.
 void take(const Pool& pool, PoolAdapterEntry& entry, const Adapter& adapter, int rank,
           ShrunkPool& to) {
-  ShrunkAdapter& line = to.adapters.emplace_back(entry.name, entry.rank);
+  to.adapters.push_back({.name = entry.name, .rank = entry.rank});
   auto bytes = read_pool_file(pool.folder(), entry.file, entry.sha256);
   entry.file = "adapters/" + entry.name + ".gguf";
   if (entry.rank <= rank) {
@@ -33,7 +33,7 @@ void take(const Pool& pool, PoolAdapterEntry& entry, const Adapter& adapter, int
   }
   const BlendPart whole[] = {{adapter, 1.0f}};
   Blend small = blend(whole, {.mode = BlendMode::LowRank, .rank = rank});
-  line.relative_error = small.relative_error;
+  to.adapters.back().relative_error = small.relative_error;
   to.edit.files.push_back(
       make_adapter_file(entry, std::move(small.adapter), to.edit.manifest.base));
 }
