@@ -14,8 +14,18 @@ def cell(side):
     return f"{side['accuracy']:.3f} ± {side['standard_error']:.3f}"
 
 
+def headings(manifest):
+    """What the two blends that were validated are, from the lines of the config."""
+    settings = dict(line.split(" = ", 1) for line in manifest["training"]["config"] if " = " in line)
+    even = "all adapters evenly (a = 0)"
+    if manifest.get("shared"):
+        even = f"shared adapter at {settings.get('gate.shared_least', '1')} of its strength (a = 0)"
+    return even, f"gate at a = {settings['gate.max_tilt']}"
+
+
 def numbers(manifest):
     training = manifest["training"]
+    even, tilted = headings(manifest)
     rows = training["validation"]
     mean = {side: sum(row[side]["accuracy"] for row in rows) / len(rows)
             for side in ("base", "even", "tilted")}
@@ -23,7 +33,7 @@ def numbers(manifest):
         f"Seed {training['seed']}, {training['steps']:,} steps, {training['samples']:,} samples, "
         f"products in {training['number_type']}.",
         "",
-        "| set | n | base | all adapters evenly (a = 0) | gate at a = 0.5 |",
+        f"| set | n | base | {even} | {tilted} |",
         "|---|--:|--:|--:|--:|",
     ]
     lines += [f"| {row['set']} | {row['n']} | {cell(row['base'])} | {cell(row['even'])} | {cell(row['tilted'])} |"

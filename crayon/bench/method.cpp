@@ -21,6 +21,12 @@ std::vector<BlendPart> MethodInput::parts(std::span<const float> weights) const 
   return found;
 }
 
+Adapter MethodInput::on_shared(Adapter merged, std::span<const float> weights) const {
+  if (pool.shared() == nullptr) return merged;
+  const BlendPart parts[] = {{merged, 1.0f}, {*pool.shared(), shared_weight(pool.gate(), weights)}};
+  return blend(parts).adapter;
+}
+
 std::vector<int> MethodInput::answers() const {
   std::vector<int> found;
   for (const BenchRow& row : examples) found.push_back(*row.example.answer);

@@ -55,6 +55,8 @@ struct MethodInput {
   [[nodiscard]] TaskWeights gate() const;
   /// The pool's adapters with these weights [N]; borrows the pool.
   [[nodiscard]] std::vector<BlendPart> parts(std::span<const float> weights) const;
+  /// What was merged from the gated adapters with these weights, and the shared one below it.
+  [[nodiscard]] Adapter on_shared(Adapter merged, std::span<const float> weights) const;
   /// Index of the right choice of each example.
   [[nodiscard]] std::vector<int> answers() const;
   /// A stream of random numbers for this task, seed and purpose.

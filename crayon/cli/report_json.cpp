@@ -61,6 +61,7 @@ std::string customize_json(const CustomizeResult& result) {
             {"cut_examples", report.cut_examples},
             {"local_only", info.policy.local_only},
             {"weights", report.weights},
+            {"shared_weight", report.shared ? Json(*report.shared) : Json(nullptr)},
             {"gate_weights", report.gate.weights},
             {"adapters", result.adapter_names},
             {"familiarity", report.gate.familiarity},
@@ -161,7 +162,8 @@ std::string pool_json(const Pool& pool) {
                        {"pooling", to_string(pool.gate().embedding.pooling)}};
   json["gate"] = {{"temperature", pool.gate().temperature},
                   {"modulated", pool.gate().modulated},
-                  {"max_tilt", pool.gate().max_tilt}};
+                  {"max_tilt", pool.gate().max_tilt},
+                  {"shared_least", pool.gate().shared_least}};
   if (!pool.gate().even.empty()) json["gate"]["even"] = pool.gate().even;
   json["adapters"] = Json::array();
   for (const PoolAdapterEntry& entry : manifest.adapters) {

@@ -23,15 +23,20 @@ std::string padded(const std::string& text, std::size_t width) {
 }
 
 std::string weights_text(const CustomizeResult& result) {
-  const auto& weights = result.report.weights;
-  const auto& names = result.adapter_names;
+  auto weights = result.report.weights;
+  auto names = result.adapter_names;
+  if (result.report.shared) {
+    weights.push_back(*result.report.shared);
+    names.emplace_back("shared");
+  }
   double largest = 0;
   std::size_t width = 0;
   for (std::size_t i = 0; i < weights.size(); ++i) {
     largest = std::max(largest, std::abs(static_cast<double>(weights[i])));
     width = std::max(width, width_of(names[i]));
   }
-  std::string text = "weights\n";
+  std::string text =
+      fmt::format("weights  (familiarity of the task {:.2f})\n", result.report.gate.familiarity);
   for (std::size_t i = 0; i < weights.size(); ++i) {
     const double w = static_cast<double>(weights[i]);
     text += fmt::format("  {}  {:6.3f} {}{}\n", padded(names[i], width), w, w < 0 ? "-" : "",
@@ -197,7 +202,9 @@ std::string pool_text(const Pool& pool) {
                         fmt::join(entry.trained_on, ", "), entry.licence);
   }
   for (const PoolAdapterEntry& entry : manifest.shared) {
-    text += fmt::format("  {} rank {}  shared, weight 1\n", padded(entry.name, 12), entry.rank);
+    const float least = pool.gate().shared_least;
+    text += fmt::format("  {} rank {}  shared, weight {}\n", padded(entry.name, 12), entry.rank,
+                        least == 1 ? "1" : fmt::format("{} to 1 as the task is familiar", least));
   }
   return text;
 }

@@ -1,6 +1,6 @@
 // gate.safetensors: keys [N, m], mean [d], projection [m, d], reference [n, m] as tensors; the few
 // single numbers as metadata, printed so that they read back bit for bit. Format 2 has even shares
-// [N] too.
+// [N] too, format 3 the shared adapter's least weight and perhaps even shares.
 #include <charconv>
 
 #include "crayon/formats/internal/messages.h"
@@ -13,6 +13,13 @@ namespace {
 constexpr std::string_view kFormat = "crayon-gate-1";
 /// With even shares, which a program that knows the first format alone would pass over.
 constexpr std::string_view kFormatWithEven = "crayon-gate-2";
+/// With a weight of the shared adapter that is not always 1.
+constexpr std::string_view kFormatWithLeast = "crayon-gate-3";
+
+std::string_view format_of(const Gate& gate) {
+  if (gate.shared_least != 1) return kFormatWithLeast;
+  return gate.even.empty() ? kFormat : kFormatWithEven;
+}
 
 NamedTensor to_tensor(const Matrix& matrix) { return {{matrix.rows, matrix.cols}, matrix.data}; }
 
@@ -59,10 +66,10 @@ T number_of(const Safetensors& file, const char* key, const std::string& path) {
 Gate parse_gate(std::span<const std::byte> bytes, const std::string& file) {
   Safetensors tensors = read_safetensors(bytes, file);
   const std::string& format = entry_of(tensors, "format", file);
-  if (format != kFormat && format != kFormatWithEven) {
+  if (format != kFormat && format != kFormatWithEven && format != kFormatWithLeast) {
     throw file_error(ErrorCode::Unsupported, file,
-                     "has gate format {}, this program knows '{}' and '{}'; update crayon",
-                     in_quotes(format), kFormat, kFormatWithEven);
+                     "has gate format {}, this program knows '{}', '{}' and '{}'; update crayon",
+                     in_quotes(format), kFormat, kFormatWithEven, kFormatWithLeast);
   }
   Gate gate;
   gate.embedding.layer = number_of<int>(tensors, "layer", file);
@@ -75,7 +82,13 @@ Gate parse_gate(std::span<const std::byte> bytes, const std::string& file) {
   if (tensors.tensors.count("reference") != 0) {
     gate.reference = matrix_of(tensors, "reference", file);
   }
-  if (format == kFormatWithEven) gate.even = std::move(tensor_of(tensors, "even", 1, file).data);
+  const bool has_even = tensors.tensors.count("even") != 0;
+  if (format == kFormatWithEven || (format == kFormatWithLeast && has_even)) {
+    gate.even = std::move(tensor_of(tensors, "even", 1, file).data);
+  }
+  if (format == kFormatWithLeast) {
+    gate.shared_least = number_of<float>(tensors, "shared_least", file);
+  }
   try {
     gate.embedding.pooling = parse_pooling(entry_of(tensors, "pooling", file));
     check_gate(gate);
@@ -89,12 +102,15 @@ Gate parse_gate(std::span<const std::byte> bytes, const std::string& file) {
 std::vector<std::byte> write_gate(const Gate& gate) {
   check_gate(gate);
   Safetensors file;
-  file.metadata = {{"format", std::string(gate.even.empty() ? kFormat : kFormatWithEven)},
+  file.metadata = {{"format", std::string(format_of(gate))},
                    {"layer", fmt::to_string(gate.embedding.layer)},
                    {"pooling", to_string(gate.embedding.pooling)},
                    {"temperature", fmt::format("{}", gate.temperature)},
                    {"max_tilt", fmt::format("{}", gate.max_tilt)},
                    {"modulated", gate.modulated ? "1" : "0"}};
+  if (gate.shared_least != 1) {
+    file.metadata["shared_least"] = fmt::format("{}", gate.shared_least);
+  }
   file.tensors["keys"] = to_tensor(gate.keys);
   file.tensors["mean"] = {{gate.whitening.mean.size()}, gate.whitening.mean};
   file.tensors["projection"] = to_tensor(gate.whitening.projection);

@@ -143,6 +143,20 @@ TEST(GateFile, EvenSharesMakeItAFileThatOlderProgramsRefuse) {
   EXPECT_EQ(parse_gate(write_gate(gate), "gate").even, gate.even);
 }
 
+TEST(GateFile, AWeakerSharedAdapterToo) {
+  Gate gate = small_gate();
+  gate.shared_least = 0.6f;
+  const auto format = [&] { return read_safetensors(write_gate(gate), "gate").metadata["format"]; };
+  EXPECT_EQ(format(), "crayon-gate-3");
+  EXPECT_EQ(parse_gate(write_gate(gate), "gate").shared_least, 0.6f);
+  EXPECT_TRUE(parse_gate(write_gate(gate), "gate").even.empty());
+  gate.even = {0.5f, 0.0f};
+  EXPECT_EQ(format(), "crayon-gate-3");
+  EXPECT_EQ(parse_gate(write_gate(gate), "gate").even, gate.even);
+  gate.shared_least = 1.5f;
+  expect_error([&] { (void)write_gate(gate); }, ErrorCode::InvalidArgument, "shared_least 1.5");
+}
+
 TEST(GateFile, OfAnEmptyPoolReadsBack) {
   Gate gate = small_gate();
   gate.keys = Matrix(0, 4);
@@ -159,7 +173,7 @@ TEST(GateFile, RefusesBrokenGates) {
   };
   const std::vector<Case> cases{
       {[](Safetensors& f) { f.metadata.erase("format"); }, "lacks the metadata 'format'"},
-      {[](Safetensors& f) { f.metadata["format"] = "crayon-gate-3"; }, "'crayon-gate-3'",
+      {[](Safetensors& f) { f.metadata["format"] = "crayon-gate-4"; }, "'crayon-gate-4'",
        ErrorCode::Unsupported},
       {[](Safetensors& f) { f.metadata["layer"] = "2x"; }, "'layer' is '2x', expected a number"},
       {[](Safetensors& f) { f.metadata["temperature"] = ""; }, "expected a number"},

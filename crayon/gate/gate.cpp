@@ -9,6 +9,10 @@ namespace {
 using internal::require;
 
 constexpr double kNormTolerance = 1e-3;
+/// Reference prompts that say how dense the kind of a prompt lies (docs/design/pool.md).
+constexpr std::size_t kNearby = 12;
+/// Smaller weights count as none: they change no answer, but cost their ranks in every blend.
+constexpr double kLeastWeight = 0.002;
 
 void check_keys(const Matrix& keys) {
   for (std::size_t i = 0; i < keys.rows; ++i) {
@@ -36,8 +40,8 @@ double familiarity_of(const Gate& gate, const Matrix& z) {
   if (gate.reference.rows < 2) return 1;
   const Scope usual(gate.reference);
   double sum = 0;
-  for (std::size_t k = 0; k < z.rows; ++k) sum += usual.p_value(z.row(k));
-  // A usual prompt's p-value is uniform, so its mean is one half.
+  for (std::size_t k = 0; k < z.rows; ++k) sum += usual.local_rank(z.row(k), kNearby);
+  // A usual prompt's rank among those around it is uniform, so its mean is one half.
   return std::min(1.0, 2 * sum / static_cast<double>(z.rows));
 }
 
@@ -72,6 +76,8 @@ void check_gate(const Gate& gate) {
           fmt::format("gate: temperature {}; expected a number above 0", gate.temperature));
   require(gate.max_tilt >= 0 && gate.max_tilt <= 1,
           fmt::format("gate: max_tilt {}; expected 0 to 1", gate.max_tilt));
+  require(gate.shared_least >= 0 && gate.shared_least <= 1,
+          fmt::format("gate: shared_least {}; expected 0 to 1", gate.shared_least));
   check_keys(gate.keys);
   check_even(gate);
 }
@@ -107,9 +113,19 @@ TaskWeights task_weights(const Gate& gate, const Matrix& z) {
     const double even = gate.even.empty() ? (1 - out.tilt) / static_cast<double>(gate.size())
                                           : (1 - out.tilt) * double{gate.even[i]};
     out.gate_mean.push_back(static_cast<float>(mean[i]));
-    out.weights.push_back(static_cast<float>(even + out.tilt * mean[i]));
+    const double w = even + out.tilt * mean[i];
+    out.weights.push_back(w < kLeastWeight ? 0.0f : static_cast<float>(w));
   }
   return out;
+}
+
+float shared_weight(const Gate& gate, std::span<const float> weights) {
+  if (gate.shared_least == 1 || gate.max_tilt == 0) return 1;
+  double sum = 0;
+  for (const float w : weights) sum += double{w};
+  const double share = std::clamp(sum / double{gate.max_tilt}, 0.0, 1.0);
+  const double least = double{gate.shared_least};
+  return static_cast<float>(least + (1 - least) * share);
 }
 
 }  // namespace crayon

@@ -3,6 +3,7 @@
 //   g_i = softmax_i(<z, k_i> / tau)
 // Modulated gate (ours): w = (1 - a) p + a mean_k g(x_k), a the task's familiarity times max_tilt,
 // p [N] the even shares: 1/N each for N adapters trained together.
+// A shared adapter below them gets l + (1 - l) sum(w) / max_tilt, l = shared_least (ours).
 #pragma once
 
 #include <cstdint>
@@ -59,6 +60,9 @@ struct Gate {
   /// and those that are left where others were removed keep what they had
   /// (crayon/pool/edit_pool.h).
   std::vector<float> even = {};
+  /// Weight of the pool's shared adapter, if it has one, for a wholly unfamiliar task, in 0..1;
+  /// that of a wholly familiar one is 1.
+  float shared_least = 1;
 
   [[nodiscard]] std::size_t size() const { return keys.rows; }
 };
@@ -79,8 +83,15 @@ struct TaskWeights {
 };
 
 /// Weights of a task from its examples' z [K, m], K at least 1.
-/// Familiarity is min(1, 2 * mean conformal p-value) against gate.reference.
+/// Familiarity is min(1, 2 * mean_k rank_k), rank_k the Scope::local_rank of example k among the 12
+/// prompts of gate.reference nearest to it. Weights below 0.002 are 0, so that what they would
+/// blend costs no rank.
 [[nodiscard]] TaskWeights task_weights(const Gate& gate, const Matrix& z);
+
+/// Weight of the shared adapter where the others get w [N]: it follows from their sum, which for
+/// the gate's own weights is the tilt, so that w alone still says what the blend is. Sums outside
+/// 0..max_tilt count as the nearer end.
+[[nodiscard]] float shared_weight(const Gate& gate, std::span<const float> weights);
 
 /// Spherical k-means of rows of norm 1 (the best of eight k-means++ starts): N keys of norm 1.
 /// @throws Error InvalidArgument  fewer rows than N

@@ -98,9 +98,23 @@ TEST(TaskWeights, ATaskLikeThePoolsIsFamiliarAndAFarOneGetsTheEvenBlend) {
   const TaskWeights near = task_weights(gate, cluster(32, gate.keys.row(0), 0.3, rng));
   const TaskWeights other = task_weights(gate, cluster(32, far, 0.3, rng));
 
-  EXPECT_GT(near.familiarity, 0.7);
-  EXPECT_NEAR(other.familiarity, 2.0 / 201, 1e-9);  // every p-value is the least one
-  EXPECT_THAT(other.weights, Each(FloatNear(0.25f, 0.005f)));
+  EXPECT_GT(near.familiarity, 0.5);  // below 1: the nearest of one kind are those of its middle
+  EXPECT_EQ(other.familiarity, 0);   // all that is nearest to it lies closer together
+  EXPECT_THAT(other.weights, Each(FloatNear(0.25f, 1e-6f)));
+}
+
+TEST(TaskWeights, AKindThatLiesLooselyBesideADenseOneIsFamiliarToo) {
+  Gate gate = sample_gate();
+  Rng rng(7);
+  const Matrix dense = cluster(150, gate.keys.row(0), 0.05, rng);
+  const Matrix loose = cluster(50, gate.keys.row(1), 0.4, rng);
+  gate.reference = Matrix(200, 8);
+  for (std::size_t i = 0; i < 200; ++i) {
+    std::ranges::copy(i < 150 ? dense.row(i) : loose.row(i - 150), gate.reference.row(i).begin());
+  }
+  EXPECT_GT(task_weights(gate, cluster(32, gate.keys.row(1), 0.4, rng)).familiarity, 0.6);
+  // As similar to the dense kind as the loose ones are to each other is not as similar as its own.
+  EXPECT_LT(task_weights(gate, cluster(32, gate.keys.row(0), 0.4, rng)).familiarity, 0.3);
 }
 
 TEST(TaskWeights, AreTheMeanGateWithoutModulation) {
@@ -109,8 +123,23 @@ TEST(TaskWeights, AreTheMeanGateWithoutModulation) {
   gate.max_tilt = 1;
   Rng rng(5);
   const TaskWeights got = task_weights(gate, random_unit_rows(8, 8, rng));
-  EXPECT_EQ(got.weights, got.gate_mean);
+  ASSERT_EQ(got.weights.size(), got.gate_mean.size());
+  for (std::size_t i = 0; i < got.weights.size(); ++i) {
+    EXPECT_EQ(got.weights[i], got.gate_mean[i] < 0.002f ? 0.0f : got.gate_mean[i]);
+  }
   EXPECT_EQ(got.tilt, 1.0);
+}
+
+TEST(TaskWeights, NegligibleOnesAreNone) {
+  Gate gate = sample_gate();
+  gate.modulated = false;
+  gate.max_tilt = 1;
+  Matrix z(1, 8);
+  std::ranges::copy(gate.keys.row(2), z.row(0).begin());
+  const TaskWeights got = task_weights(gate, z);
+  EXPECT_GT(got.gate_mean[0], 0.0f);
+  EXPECT_EQ(std::ranges::count(got.weights, 0.0f), 3);
+  EXPECT_GT(got.weights[2], 0.99f);
 }
 
 TEST(TaskWeights, WithoutReferencePromptsTheTiltIsTheLargest) {
@@ -171,6 +200,8 @@ INSTANTIATE_TEST_SUITE_P(
         BrokenGate{"temperature nan", [](Gate& g) { g.temperature = kNaN; }},
         BrokenGate{"max_tilt 1.5", [](Gate& g) { g.max_tilt = 1.5f; }},
         BrokenGate{"max_tilt nan", [](Gate& g) { g.max_tilt = kNaN; }},
+        BrokenGate{"shared_least -0.1", [](Gate& g) { g.shared_least = -0.1f; }},
+        BrokenGate{"shared_least nan", [](Gate& g) { g.shared_least = kNaN; }},
         BrokenGate{"even shares: 3 numbers; expected 4",
                    [](Gate& g) {
                      g.even = {0, 0, 0};
@@ -212,6 +243,20 @@ TEST(CheckGate, AcceptsTheGateOfAnEmptyPoolWhichGivesNoWeights) {
   EXPECT_NO_THROW(check_gate(gate));
   EXPECT_THROW((void)gate_weights(gate, std::vector<float>(8)), Error);
   EXPECT_THROW((void)task_weights(gate, Matrix(1, 8)), Error);
+}
+
+TEST(SharedWeight, FollowsTheSumOfTheOthersWeights) {
+  Gate gate = sample_gate();  // max_tilt 0.5
+  const auto at = [&](std::vector<float> w) { return shared_weight(gate, w); };
+  EXPECT_EQ(at({0, 0, 0, 0}), 1.0f) << "without a least weight it is always 1";
+  gate.shared_least = 0.6f;
+  EXPECT_FLOAT_EQ(at({0, 0, 0, 0}), 0.6f);
+  EXPECT_FLOAT_EQ(at({0.1f, 0.05f, 0.1f, 0}), 0.8f);
+  EXPECT_FLOAT_EQ(at({0.5f, 0, 0, 0}), 1.0f);
+  EXPECT_FLOAT_EQ(at({1.5f, 0.5f, 0, 0}), 1.0f);
+  EXPECT_FLOAT_EQ(at({-1.5f, 0.5f, 0, 0}), 0.6f);
+  gate.max_tilt = 0;
+  EXPECT_FLOAT_EQ(at({0, 0, 0, 0}), 1.0f) << "no task is more familiar than another";
 }
 
 TEST(KeyOf, IsTheDirectionOfTheMean) {

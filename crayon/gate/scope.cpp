@@ -1,6 +1,7 @@
 #include "crayon/gate/scope.h"
 
 #include <limits>
+#include <utility>
 
 #include "crayon/gate/internal/vectors.h"
 
@@ -45,7 +46,8 @@ Scope::Scope(Matrix examples, std::size_t neighbours) : examples_(std::move(exam
   for (std::size_t i = 0; i < n; ++i) {
     own_.push_back(nearest(examples_, examples_.row(i), neighbours_, i));
   }
-  std::sort(own_.begin(), own_.end());
+  sorted_ = own_;
+  std::sort(sorted_.begin(), sorted_.end());
 }
 
 double Scope::similarity(std::span<const float> z) const {
@@ -55,8 +57,25 @@ double Scope::similarity(std::span<const float> z) const {
 }
 
 double Scope::p_value(std::span<const float> z) const {
-  const auto above = std::upper_bound(own_.begin(), own_.end(), similarity(z));
-  return static_cast<double>(1 + (above - own_.begin())) / static_cast<double>(own_.size() + 1);
+  const auto above = std::upper_bound(sorted_.begin(), sorted_.end(), similarity(z));
+  return static_cast<double>(1 + (above - sorted_.begin())) /
+         static_cast<double>(sorted_.size() + 1);
+}
+
+double Scope::local_rank(std::span<const float> z, std::size_t nearby) const {
+  const double similar = similarity(z);
+  nearby = std::min(nearby, own_.size());
+  internal::require(nearby >= 1, "scope: 0 examples nearby; expected at least 1");
+  std::vector<std::pair<double, std::size_t>> rows;
+  rows.reserve(own_.size());
+  for (std::size_t i = 0; i < own_.size(); ++i) {
+    rows.emplace_back(-internal::dot(examples_.row(i), z), i);
+  }
+  const auto end = rows.begin() + static_cast<std::ptrdiff_t>(nearby);
+  std::partial_sort(rows.begin(), end, rows.end());
+  const auto reached = std::count_if(rows.begin(), end,
+                                     [&](const auto& row) { return own_[row.second] <= similar; });
+  return static_cast<double>(reached) / static_cast<double>(nearby);
 }
 
 double Scope::least_p_value() const { return 1.0 / static_cast<double>(own_.size() + 1); }

@@ -24,6 +24,11 @@ class Scope {
   [[nodiscard]] double similarity(std::span<const float> z) const;
   /// (1 + number of examples at most as similar) / (n + 1): small means not of the task.
   [[nodiscard]] double p_value(std::span<const float> z) const;
+  /// Share of the `nearby` examples most similar to z that are themselves no more similar to their
+  /// own nearest than z is, in 0..1. About one half for one more of a kind that is among the
+  /// examples, however dense that kind lies beside others (ours, after the local outlier factor of
+  /// Breunig et al. 2000).
+  [[nodiscard]] double local_rank(std::span<const float> z, std::size_t nearby) const;
   /// The least p-value that n examples can give: 1 / (n + 1).
   [[nodiscard]] double least_p_value() const;
   [[nodiscard]] const Matrix& examples() const { return examples_; }
@@ -31,7 +36,8 @@ class Scope {
  private:
   Matrix examples_;
   std::size_t neighbours_;
-  std::vector<double> own_;  ///< Leave-one-out similarities, ascending.
+  std::vector<double> own_;     ///< Leave-one-out similarities, in the order of the examples ...
+  std::vector<double> sorted_;  ///< ... and ascending.
 };
 
 }  // namespace crayon

@@ -38,6 +38,18 @@ TEST(Scope, PValueCountsTheExamplesThatAreAtMostAsSimilar) {
   EXPECT_NEAR(scope.least_p_value(), 1.0 / 5, 1e-9);
 }
 
+TEST(Scope, LocalRankComparesWithTheExamplesAroundAlone) {
+  // With one neighbour the examples' own distances are 10, 10, 20 and 60 degrees.
+  const Scope scope(at_angles({0, 10, 30, 90}), 1);
+  const Matrix z = at_angles({5, -15, 62, -100});
+  EXPECT_EQ(scope.local_rank(z.row(0), 2), 1);    // 5 degrees from two that lie 10 apart
+  EXPECT_EQ(scope.local_rank(z.row(1), 2), 0);    // 15 from the same two
+  EXPECT_EQ(scope.local_rank(z.row(2), 2), 0.5);  // 28 from one at 60 and one at 20
+  EXPECT_EQ(scope.local_rank(z.row(2), 9), 0.25);
+  EXPECT_EQ(scope.local_rank(z.row(3), 4), 0);
+  EXPECT_THROW((void)scope.local_rank(z.row(0), 0), Error);
+}
+
 TEST(Scope, NeighboursAreCutToTheOtherExamples) {
   const Scope scope(at_angles({0, 60}), 3);
   EXPECT_NEAR(scope.similarity(at_angles({0}).row(0)), 1.0, 1e-6);

@@ -344,6 +344,13 @@ TEST_F(EditedPool, PoolsThatNoGateCanJoinAreRefused) {
       edited(merge_pools(with_shared, Pool::open(folder("two")), {.name = "j"}), "j");
   EXPECT_EQ(joined.manifest().shared.size(), 1u);
   EXPECT_EQ(joined.size(), 4u);
+  Gate weaker = with_shared.gate();
+  weaker.shared_least = 0.6f;
+  std::vector<Adapter> all = with_shared.adapters();
+  all.push_back(*with_shared.shared());
+  write_pool(folder("two"), with_shared.manifest(), weaker, all, true);
+  expect_error([&] { check_merge(with_shared, Pool::open(folder("two"))); },
+               ErrorCode::Incompatible, "shared_least 0.6");
   PoolManifest manifest = first.manifest();
   manifest.prompt.choice_prefix = "";
   write_pool(folder("two"), manifest, first.gate(), first.adapters(), true);

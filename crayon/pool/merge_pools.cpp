@@ -27,10 +27,13 @@ bool same(const Matrix& a, const Matrix& b) {
 void check_tilts(const Pool& first, const Pool& second) {
   const Gate& a = first.gate();
   const Gate& b = second.gate();
-  if (a.modulated == b.modulated && a.max_tilt == b.max_tilt) return;
+  if (a.modulated == b.modulated && a.max_tilt == b.max_tilt && a.shared_least == b.shared_least) {
+    return;
+  }
   const auto text = [](const Gate& gate) {
-    return fmt::format("{} with max_tilt {}", gate.modulated ? "modulated" : "plain",
-                       gate.max_tilt);
+    return fmt::format(
+        "{} with max_tilt {}{}", gate.modulated ? "modulated" : "plain", gate.max_tilt,
+        gate.shared_least == 1 ? "" : fmt::format(" and shared_least {}", gate.shared_least));
   };
   throw incompatible(first, second,
                      fmt::format("their gates are {} and {}, so one weight would mean two things",
@@ -128,6 +131,7 @@ void check_size(const Gate& gate, const Pool& first, const Pool& second) {
 void share_evenly(Gate& gate, const Pool& first, const Pool& second) {
   gate.modulated = first.gate().modulated;
   gate.max_tilt = first.gate().max_tilt;
+  gate.shared_least = first.gate().shared_least;
   gate.even.clear();
   if (gate.modulated) gate.even = joined_shares(first.gate(), second.gate());
   drop_default_shares(gate);

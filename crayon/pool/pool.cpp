@@ -81,7 +81,7 @@ Blend Pool::blend(std::span<const float> weights, const BlendOptions& options) {
                             manifest().name, weights.size(), size()));
   }
   std::vector<float> all(weights.begin(), weights.end());
-  all.resize(size() + manifest().shared.size(), 1.0f);
+  all.resize(size() + manifest().shared.size(), shared_weight(gate(), weights));
   return impl_->blender->blend(all, options);
 }
 

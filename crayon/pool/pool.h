@@ -30,7 +30,7 @@ class Pool {
   [[nodiscard]] const std::vector<Adapter>& adapters() const;  ///< N, in the order of w.
   [[nodiscard]] const Adapter* shared() const;                 ///< Null without one; borrowed.
 
-  /// The blended adapter for w [N], the shared adapter (weight 1) included when there is one.
+  /// The blended adapter for w [N], the shared adapter (shared_weight) included when there is one.
   /// Not thread-safe: low-rank factors are made at the first call and kept.
   /// @throws Error InvalidArgument  another number of weights than N, a pool without adapters, or
   ///                                as Blender::blend

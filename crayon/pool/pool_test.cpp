@@ -97,6 +97,18 @@ TEST_F(PoolFolder, BlendsByWeightsAndAddsTheSharedAdapterOnce) {
   EXPECT_NEAR(blend.relative_error, 0, 1e-5);
 }
 
+TEST_F(PoolFolder, TheSharedAdapterIsWeakerWhereTheGateSaysSo) {
+  write(true);
+  Gate gate = small_gate();
+  gate.max_tilt = 0.5f;
+  gate.shared_least = 0.6f;
+  write_pool(folder(), small_manifest(true), gate, adapters_, true);
+  Pool pool = Pool::open(folder());
+  const auto got = dense_sum({pool.blend(std::vector<float>{0.25f, 0.0f}).adapter}, {1}, 1);
+  const auto want = dense_sum(adapters_, {0.25f, 0.0f, 0.8f}, 1);
+  EXPECT_THAT(got, ::testing::Pointwise(::testing::FloatNear(0.05f), want));
+}
+
 TEST_F(PoolFolder, RefusesAnotherNumberOfWeights) {
   Pool pool = Pool::open(folder());
   for (const std::vector<float>& weights : {std::vector<float>{1}, {1, 0, 0}, {}}) {

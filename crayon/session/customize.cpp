@@ -162,6 +162,7 @@ void Customizer::keep_some(std::size_t n) {
 void Customizer::blend() {
   const Timer timer(report_.seconds.blend);
   blend_ = pool_.blend(report_.weights, options_.blend);
+  if (pool_.shared() != nullptr) report_.shared = shared_weight(pool_.gate(), report_.weights);
 }
 
 void Customizer::set_adapter(const Adapter& adapter) {

@@ -61,6 +61,7 @@ struct CustomizeReport {
   std::vector<std::byte> file;  ///< The task as a GGUF, ready to be written.
   TaskWeights gate;             ///< The gate's own weights, whatever was used.
   std::vector<float> weights;   ///< [N] of the blend.
+  std::optional<float> shared;  ///< Weight of the pool's shared adapter in it, if there is one.
   double relative_error = 0;
   std::size_t n_examples = 0;
   std::size_t n_labelled = 0;    ///< With choices and an answer.

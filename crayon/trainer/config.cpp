@@ -17,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr double kMany = 1e9;
+constexpr std::uint64_t kLargestConfig = 1 << 20;
 
 /// `path` in `folder` or in the nearest folder above it that holds it.
 fs::path find_upwards(const fs::path& folder, const fs::path& path) {
@@ -81,6 +82,10 @@ void read_gate(TomlSection section, const TrainPoolConfig& pool, TrainGateConfig
     section.fail("drop_nearest", "needs [pool] n_adapters of at least 2, or nothing is left");
   }
   section.read("max_tilt", gate.max_tilt, {0, 1});
+  section.read("shared_least", gate.shared_least, {0, 1});
+  if (gate.shared_least != 1 && pool.shared_rank == 0 && pool.shared_from.empty()) {
+    section.fail("shared_least", "needs [pool] shared_rank or shared_from");
+  }
   section.read("reference", gate.reference, {1, 65536});
   section.read("fit_prompts", gate.fit_prompts, {2, kMany});
   section.finish();
@@ -191,6 +196,15 @@ std::vector<TrainSet> read_set(TomlSection& section, const fs::path& folder) {
 }
 
 void read_sets(TomlSection& root, const fs::path& folder, std::vector<TrainSet>& sets) {
+  if (root.has("sets_from")) {
+    if (root.has("set")) root.fail("set", "does not go with sets_from; leave one of them out");
+    const fs::path other = read_place(root, "sets_from", folder);
+    TomlSection other_root = parse_toml(read_text(other, kLargestConfig), other.string());
+    if (other_root.has("sets_from")) {
+      other_root.fail("sets_from", "is in a file that is read for its sets; name the sets there");
+    }
+    return read_sets(other_root, other.parent_path(), sets);
+  }
   std::set<std::string> names;
   for (TomlSection& section : root.tables("set")) {
     for (TrainSet& set : read_set(section, folder)) {
@@ -251,7 +265,7 @@ TrainConfig parse_train_config(const std::string& text, const fs::path& file) {
 }
 
 TrainConfig load_train_config(const fs::path& file) {
-  return parse_train_config(read_text(file, 1 << 20), file);
+  return parse_train_config(read_text(file, kLargestConfig), file);
 }
 
 std::vector<std::string> describe_train_config(const TrainConfig& config) {
@@ -283,6 +297,7 @@ std::vector<std::string> describe_train_config(const TrainConfig& config) {
   // Only where they say something: a checkpoint of a run without them goes on.
   if (gate.drop_nearest > 0) lines.push_back(line("gate.drop_nearest", gate.drop_nearest));
   if (gate.least_tilt > 0) lines.push_back(line("gate.least_tilt", gate.least_tilt));
+  if (gate.shared_least != 1) lines.push_back(line("gate.shared_least", gate.shared_least));
   if (pool.shared_rank > 0) {
     lines.push_back(line("pool.shared_rank", pool.shared_rank));
     if (pool.shared_from.empty()) lines.push_back(line("train.shared_share", train.shared_share));

@@ -146,6 +146,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"NothingLeftOfTheGate",
                   with("pool", "n_adapters = 1") + "[gate]\ndrop_nearest = 0.5\n",
                   {"[gate] drop_nearest", "n_adapters"}},
+        BadConfig{"NoSharedAdapterToWeaken",
+                  with("gate", "shared_least = 0.5"),
+                  {"[gate] shared_least", "shared_rank or shared_from"}},
         BadConfig{"RateNotANumber", with("train", "learning_rate = nan"), {"learning_rate is nan"}},
         BadConfig{"NegativeSteps", with("train", "steps = -1"), {"[train] steps is -1"}},
         BadConfig{"TableForValue", with("train", "seed = {a = 1}"), {"[train] seed is a table"}},
@@ -168,6 +171,28 @@ INSTANTIATE_TEST_SUITE_P(
                   {"data/none.jsonl", "no such file"},
                   ErrorCode::NotFound}),
     [](const auto& each) { return each.param.name; });
+
+TEST_F(TrainConfigFile, TakesTheSetsOfAnotherConfig) {
+  write_atomically(folder_.path() / "pools/first.toml", kSmall);
+  const std::string rest = std::string(kSmall).substr(0, std::string(kSmall).find("[[set]]"));
+  const std::string text = "sets_from = \"first.toml\"\n" + rest;
+  const TrainConfig config = parse_train_config(text, file());
+  ASSERT_EQ(config.sets.size(), 1u);
+  EXPECT_EQ(config.sets[0].train, folder_.path() / "data/train.jsonl");
+  const auto error_of = [&](const std::string& refused) -> std::string {
+    try {
+      (void)parse_train_config(refused, file());
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "none";
+  };
+  EXPECT_THAT(error_of("sets_from = \"first.toml\"\n" + std::string(kSmall)),
+              HasSubstr("does not go with sets_from"));
+  EXPECT_THAT(error_of("sets_from = \"none.toml\"\n" + rest), HasSubstr("no such file"));
+  write_atomically(folder_.path() / "pools/first.toml", text);
+  EXPECT_THAT(error_of(text), HasSubstr("name the sets there"));
+}
 
 TEST_F(TrainConfigFile, RefusesTwoSetsOfOneName) {
   const std::string text = kSmall;

@@ -77,6 +77,7 @@ Gate make_gate(const TrainConfig& config, const Whitening& whitening, const Matr
   gate.max_tilt = config.gate.modulated ? static_cast<float>(config.gate.max_tilt) : 1.0f;
   gate.modulated = config.gate.modulated;
   gate.reference = reference;
+  gate.shared_least = static_cast<float>(config.gate.shared_least);
   // Beside a shared adapter w = a g: an unfamiliar task gets that adapter alone.
   if (config.pool.shared_rank > 0) {
     gate.modulated = true;
@@ -98,7 +99,7 @@ Calibration fit_generic_calibration(const ValidationInputs& in, const Gate& gate
     const Matrix z = whiten(gate.whitening, embed_together(in.cache, items, in.group));
     const TaskWeights task = task_weights(gate, rows_of(z, 0, k));
     const torch::Tensor w = torch::tensor(task.weights).to(in.network.device());
-    const Adapters adapters{in.learner.lora(), w};
+    const Adapters adapters{in.learner.lora(), w, shared_weight(gate, task.weights)};
     const std::span<const TrainItem* const> others(items.begin() + static_cast<std::ptrdiff_t>(k),
                                                    items.end());
     const auto scores = score_together(in, others, &adapters);

@@ -215,12 +215,12 @@ std::vector<TrainedTensor> WideLora::parameters() const {
   return all;
 }
 
-torch::Tensor WideLora::gain(const torch::Tensor& weights) const {
+torch::Tensor WideLora::gain(const torch::Tensor& weights, float shared_weight) const {
   Tensor own;
   if (weights.defined()) own = (weights * options_.scale).repeat_interleave(options_.rank);
   if (options_.shared_rank == 0) return own;
-  const Tensor shared =
-      torch::ones({options_.shared_rank}, groups_[0].own.a.options().requires_grad(false));
+  const Tensor shared = torch::full({options_.shared_rank}, shared_weight,
+                                    groups_[0].own.a.options().requires_grad(false));
   return weights.defined() ? torch::cat({shared, own}) : shared;
 }
 

@@ -192,7 +192,8 @@ struct Network::Weights {
   [[nodiscard]] Tensor run(Tensor hidden, const TreeBatch& batch, std::pair<int, int> blocks,
                            const Adapters* adapters) const {
     const auto shared_plan = plan(batch);
-    const Tensor gain = adapters ? adapters->lora.gain(adapters->weights) : Tensor();
+    const Tensor gain =
+        adapters ? adapters->lora.gain(adapters->weights, adapters->shared) : Tensor();
     for (int index = blocks.first; index < blocks.second; ++index) {
       const Layer& layer = layers.at(static_cast<std::size_t>(index));
       const bool adapted = adapters && index >= adapters->lora.options().first_layer;

@@ -79,15 +79,17 @@ TEST_F(SmolLm2, TheNetworkAgreesWithTheEngine) {
 }
 
 TEST_F(SmolLm2, TheNetworkWithAdaptersAgreesWithTheEnginesBlendOfThem) {
-  const std::vector<float> weights = {0.45f, -0.2f, 0.3f, 0.05f, 0.15f, 0.1f, 0.12f, 0.03f};
+  const std::vector<float> weights = {0.45f, -0.2f, 0.3f, 0.05f,  0.15f, 0.1f, 0.12f,
+                                      0.03f, 0.25f, 0.4f, -0.15f, 0.2f,  0.8f};
   const Pool pool = Pool::open(CRAYON_SOURCE_DIR "/pools/smollm2-135m");
-  ASSERT_EQ(pool.size(), weights.size());
+  ASSERT_NE(pool.shared(), nullptr);
+  std::vector<Adapter> all = pool.adapters();
+  all.push_back(*pool.shared());
+  ASSERT_EQ(all.size(), weights.size());
   std::vector<BlendPart> parts;
-  for (std::size_t i = 0; i < weights.size(); ++i) {
-    parts.push_back({pool.adapters()[i], weights[i]});
-  }
+  for (std::size_t i = 0; i < weights.size(); ++i) parts.push_back({all[i], weights[i]});
   const Network network(*model_);
-  const WideLora lora(network.config(), pool.adapters());
+  const WideLora lora(network.config(), all);
   const Tensor w = torch::tensor(at::ArrayRef<float>(weights));
   engine_->set_adapters(parts);
 

@@ -31,6 +31,7 @@ class SharedAdapter : public ::testing::Test {
     TrainConfig config = load_train_config(folder_.path() / "train.toml");
     config.pool.shared_rank = 3;
     config.train.shared_share = 0.5;
+    config.gate.shared_least = 0.6;
     return config;
   }
   TrainReport run(const TrainRunOptions& options = {}) {
@@ -95,6 +96,7 @@ TEST_F(SharedAdapter, AnUnfamiliarTaskGetsItAlone) {
   EXPECT_EQ(max_rank(*pool.shared()), 3u);
   EXPECT_EQ(pool.size(), 3u);
   EXPECT_THAT(pool.gate().even, ::testing::Each(0.0f));
+  EXPECT_EQ(pool.gate().shared_least, 0.6f);
   Matrix far(1, pool.gate().keys.cols);  // z = 0: as far from all as can be
   for (const float w : task_weights(pool.gate(), far).weights) EXPECT_LT(w, 0.1f);
 }
@@ -160,7 +162,7 @@ TEST_F(SharedAdapter, EngineScoresWithTheWrittenPoolAsTheTrainerDid) {
   for (const auto& weights : blends) {
     const torch::Tensor w = torch::tensor(weights), none;
     const bool alone = weights[0] == 0;  // the same as leaving the others out
-    const Adapters adapters{learner.lora(), alone ? none : w};
+    const Adapters adapters{learner.lora(), alone ? none : w, shared_weight(pool.gate(), weights)};
     const auto want = score_items(network, cache, rows, settings.pool.first_layer, &adapters);
     const Blend blend = pool.blend(weights);
     const std::vector<BlendPart> parts = {{blend.adapter, 1.0f}};

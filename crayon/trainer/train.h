@@ -41,6 +41,7 @@ struct TrainGateConfig {
   double least_tilt = 0;         ///< Least a that the others draw.
   double drop_nearest = 0;       ///< Share of batches trained without their nearest adapter.
   double max_tilt = 0.5;         ///< a of a wholly familiar task, at deployment.
+  double shared_least = 1;       ///< Least weight of a shared adapter, at deployment (Gate).
   int reference = 512;           ///< Training prompts kept as z, for familiarity.
   int fit_prompts = 2000;        ///< Training prompts that whitening and first keys are fitted on.
 };
@@ -99,7 +100,7 @@ struct TrainConfig {
 
 /// Reads a config. A relative path of a set is looked for in the file's folder and then in the
 /// folders above it, so that a repository's root works; `out` and `checkpoints` belong to the
-/// file's folder.
+/// file's folder. `sets_from`, before the first table, takes the sets of another config.
 /// @throws Error NotFound         no such file, or a set's file or folder that is in none of these
 /// @throws Error InvalidArgument  not TOML, unknown key (with the nearest one), wrong type, or a
 ///                                value out of range: file, line, key, found, expected

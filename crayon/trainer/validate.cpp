@@ -38,13 +38,14 @@ TrainValidation validate_set(const ValidationInputs& in, const ItemSet& set,
   result.set = set.name;
   result.n = items.size();
   const Matrix z = whiten(in.whitening, embed_together(in.cache, items, in.group));
-  const auto adapted = [&](double tilt) {
+  const auto adapted = [&](double tilt, double shared) {
     const torch::Tensor w = in.learner.weights(z, tilt);
-    const Adapters adapters{in.learner.lora(), w};
+    const Adapters adapters{in.learner.lora(), w, static_cast<float>(shared)};
     return accuracy_of(in, items, &adapters);
   };
-  const Accuracy even = adapted(0);
-  const Accuracy tilted = adapted(in.config.gate.modulated ? in.config.gate.max_tilt : 1);
+  const TrainGateConfig& gate = in.config.gate;
+  const Accuracy even = adapted(0, gate.shared_least);
+  const Accuracy tilted = adapted(gate.modulated ? gate.max_tilt : 1, 1);
   result.even = even.accuracy;
   result.even_error = even.standard_error;
   result.tilted = tilted.accuracy;

@@ -16,7 +16,7 @@ CRAYON_BENCH_METHOD(crayon) = {
     .order = 70,
     .summary = "the pool blended by its gate",
     .sees = Method::Sees::Texts,
-    .version = 1,
+    .version = 2,
     .prepare = prepare,
 };
 

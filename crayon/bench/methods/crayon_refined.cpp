@@ -23,7 +23,7 @@ CRAYON_BENCH_METHOD(crayon_refined) = {
     .order = 80,
     .summary = "the gate's blend, refined on the labels without a gradient",
     .sees = Method::Sees::Labels,
-    .version = 1,
+    .version = 2,
     .prepare = prepare,
 };
 

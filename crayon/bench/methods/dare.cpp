@@ -7,9 +7,10 @@ namespace {
 
 Prepared prepare(const MethodInput& input) {
   const std::vector<float> weights = input.gate().weights;
-  return {
-      .adapter = merge_dare(input.parts(weights), 0.5, random_keep(0.5, input.rng("dare").next())),
-      .weights = weights};
+  return {.adapter = input.on_shared(
+              merge_dare(input.parts(weights), 0.5, random_keep(0.5, input.rng("dare").next())),
+              weights),
+          .weights = weights};
 }
 
 }  // namespace
@@ -19,7 +20,7 @@ CRAYON_BENCH_METHOD(dare) = {
     .order = 150,
     .summary = "the gate's weights, half of all entries dropped at random (DARE, density 0.5)",
     .sees = Method::Sees::Texts,
-    .version = 1,
+    .version = 2,
     .prepare = prepare,
 };
 

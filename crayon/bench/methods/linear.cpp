@@ -7,7 +7,8 @@ namespace {
 
 Prepared prepare(const MethodInput& input) {
   const std::vector<float> weights = input.gate().weights;
-  return {.adapter = merge_linear(input.parts(weights)), .weights = weights};
+  return {.adapter = input.on_shared(merge_linear(input.parts(weights)), weights),
+          .weights = weights};
 }
 
 }  // namespace
@@ -17,7 +18,7 @@ CRAYON_BENCH_METHOD(linear) = {
     .order = 130,
     .summary = "the gate's weights, A and B summed apart (PEFT's linear)",
     .sees = Method::Sees::Texts,
-    .version = 1,
+    .version = 2,
     .prepare = prepare,
 };
 

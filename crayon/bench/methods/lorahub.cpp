@@ -8,11 +8,14 @@ namespace crayon {
 namespace {
 
 Prepared prepare(const MethodInput& input) {
+  const auto composed = [&](std::span<const float> weights) {
+    return input.on_shared(lorahub_compose(input.parts(weights)), weights);
+  };
   const auto loss = [&](std::span<const float> weights) {
-    return answer_loss(input, lorahub_compose(input.parts(weights)));
+    return answer_loss(input, composed(weights));
   };
   const LoraHubResult found = lorahub_search(input.pool.size(), loss);
-  return {.adapter = lorahub_compose(input.parts(found.weights)), .weights = found.weights};
+  return {.adapter = composed(found.weights), .weights = found.weights};
 }
 
 }  // namespace

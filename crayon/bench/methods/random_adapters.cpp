@@ -42,8 +42,13 @@ Prepared prepare(const MethodInput& input) {
   std::vector<Adapter> adapters;
   for (const Adapter& adapter : input.pool.adapters()) adapters.push_back(randomised(adapter, rng));
   const std::vector<float> weights = input.gate().weights;
+  std::vector<float> all = weights;
+  if (input.pool.shared() != nullptr) {
+    adapters.push_back(randomised(*input.pool.shared(), rng));
+    all.push_back(shared_weight(input.pool.gate(), weights));
+  }
   Blender blender(std::move(adapters));
-  return {.adapter = blender.blend(weights).adapter, .weights = weights};
+  return {.adapter = blender.blend(all).adapter, .weights = weights};
 }
 
 }  // namespace
@@ -53,7 +58,7 @@ CRAYON_BENCH_METHOD(random_adapters) = {
     .order = 40,
     .summary = "the gate's weights on adapters of the same norms and random directions",
     .sees = Method::Sees::Texts,
-    .version = 1,
+    .version = 2,
     .prepare = prepare,
 };
 

@@ -1,4 +1,4 @@
-// shared: the pool's shared adapter alone.
+// shared: the pool's shared adapter alone, at full strength.
 #include "crayon/bench/method.h"
 
 namespace crayon {
@@ -6,7 +6,8 @@ namespace {
 
 Prepared prepare(const MethodInput& input) {
   const std::vector<float> none(input.pool.size(), 0.0f);
-  return {.adapter = input.pool.blend(none).adapter, .weights = none};
+  const BlendPart alone{*input.pool.shared(), 1.0f};
+  return {.adapter = blend({&alone, 1}).adapter, .weights = none};
 }
 
 }  // namespace
@@ -14,7 +15,7 @@ Prepared prepare(const MethodInput& input) {
 CRAYON_BENCH_METHOD(shared) = {
     .name = "shared",
     .order = 60,
-    .summary = "the pool's shared adapter alone",
+    .summary = "the pool's shared adapter alone, at full strength",
     .sees = Method::Sees::Nothing,
     .version = 1,
     .prepare = prepare,

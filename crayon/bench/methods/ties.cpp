@@ -7,7 +7,8 @@ namespace {
 
 Prepared prepare(const MethodInput& input) {
   const std::vector<float> weights = input.gate().weights;
-  return {.adapter = merge_ties(input.parts(weights)), .weights = weights};
+  return {.adapter = input.on_shared(merge_ties(input.parts(weights)), weights),
+          .weights = weights};
 }
 
 }  // namespace
@@ -17,7 +18,7 @@ CRAYON_BENCH_METHOD(ties) = {
     .order = 140,
     .summary = "the gate's weights, trimmed and merged by elected signs (TIES, density 0.5)",
     .sees = Method::Sees::Texts,
-    .version = 1,
+    .version = 2,
     .prepare = prepare,
 };
 

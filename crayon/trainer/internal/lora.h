@@ -75,7 +75,8 @@ class WideLora {
 
   /// The gain, f32 [R], from weights f32 [N]; carries the gradient to w. Undefined weights stand
   /// for the shared adapter alone: [r_s], and factors() then leaves the others out.
-  [[nodiscard]] torch::Tensor gain(const torch::Tensor& weights) const;
+  /// @param shared  its weight
+  [[nodiscard]] torch::Tensor gain(const torch::Tensor& weights, float shared = 1) const;
 
   /// @param gain  of gain(), once for all layers
   [[nodiscard]] GroupFactors factors(int layer, int group, const torch::Tensor& gain,

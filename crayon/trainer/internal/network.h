@@ -46,6 +46,7 @@ struct NetworkOptions {
 struct Adapters {
   const WideLora& lora;
   const torch::Tensor& weights;  ///< f32 [N]; may carry a gradient (the gate's).
+  float shared = 1;              ///< Weight of the shared adapter, if there is one.
 };
 
 /// Thread-safe for reading: nothing in it changes after construction.

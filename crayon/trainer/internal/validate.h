@@ -39,8 +39,8 @@ struct ValidationInputs {
     const ValidationInputs& in, std::span<const TrainItem* const> items, const Adapters* adapters);
 
 /// By all workers together. For each set: accuracy of the base (taken from `before` where it was
-/// measured on as many rows of this set: it does not change), at a = 0 and at a = max_tilt with w
-/// from the set's own validation prompts.
+/// measured on as many rows of this set: it does not change), at a = 0 (a shared adapter at its
+/// least) and at a = max_tilt with w from the set's own validation prompts.
 [[nodiscard]] std::vector<TrainValidation> validate(const ValidationInputs& in,
                                                     std::span<const ItemSet> sets,
                                                     std::span<const TrainValidation> before);
