@@ -2,7 +2,7 @@
 
     build/venv/bin/python benchmarks/train_speed/speed.py       (quiet machine; about 20 minutes)
 
-The same rows (the first ones of each of the pool's ten sets), prompts, weights, total rank, layers, number type
+The same rows (the first ones of each of the ten sets of train.toml), prompts, weights, total rank, layers, number type
 and threads. Rounds alternate the sides; a ratio is taken within a round. Rows are read once on both sides, so
 that nothing that was kept from an earlier pass helps. Writes reports/train_speed.json; exits with 1 when
 Crayon is the slower side.
@@ -24,7 +24,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks" / "lm_eval"))
 import sides  # noqa: E402  (the same twin, machine and log as the other comparison)
 
-CONFIG = ROOT / "pools/smollm2-135m/train.toml"
+CONFIG = HERE / "train.toml"
 MOST_CHOICES = 8
 DTYPES = {"f32": "float32", "bf16": "bfloat16"}
 

@@ -63,6 +63,14 @@ void read_pool(TomlSection& root, const fs::path& folder, TrainPoolConfig& pool)
   section.finish();
 }
 
+void one_of(const TomlSection& section, const std::string& key, const std::string& value,
+            const std::vector<std::string>& known) {
+  if (std::find(known.begin(), known.end(), value) != known.end()) return;
+  std::string names;
+  for (const auto& name : known) names += (names.empty() ? "'" : ", '") + name + "'";
+  section.fail(key, fmt::format("is '{}'; expected one of {}", value, names));
+}
+
 void read_gate(TomlSection section, const TrainPoolConfig& pool, TrainGateConfig& gate) {
   gate.embedding.layer = pool.first_layer;
   section.read("layer", gate.embedding.layer, {0, 1000});
@@ -88,6 +96,8 @@ void read_gate(TomlSection section, const TrainPoolConfig& pool, TrainGateConfig
   }
   section.read("reference", gate.reference, {1, 65536});
   section.read("fit_prompts", gate.fit_prompts, {2, kMany});
+  section.read("keys", gate.keys);
+  one_of(section, "keys", gate.keys, {"kmeans", "random"});
   section.finish();
 }
 
@@ -122,14 +132,6 @@ void read_prompt(TomlSection section, PromptFormat& prompt) {
   check_templates(section, prompt);
 }
 
-void one_of(const TomlSection& section, const std::string& key, const std::string& value,
-            const std::vector<std::string>& known) {
-  if (std::find(known.begin(), known.end(), value) != known.end()) return;
-  std::string names;
-  for (const auto& name : known) names += (names.empty() ? "'" : ", '") + name + "'";
-  section.fail(key, fmt::format("is '{}'; expected one of {}", value, names));
-}
-
 void read_loop(TomlSection section, TrainLoopConfig& train) {
   section.read("seed", train.seed, {0, 1e15});
   section.read("samples", train.samples, {1, kMany});
@@ -145,7 +147,11 @@ void read_loop(TomlSection section, TrainLoopConfig& train) {
   section.read("weight_decay", train.weight_decay, {0, 1});
   section.read("clip", train.clip, {1e-6, kMany});
   section.read("score_scale", train.score_scale, {1e-3, 1e3});
+  section.read("choice_weight", train.choice_weight, {0, 1e3});
   section.read("answer_weight", train.answer_weight, {0, 1e3});
+  if (train.choice_weight == 0 && train.answer_weight == 0) {
+    section.fail("answer_weight", "is 0 as choice_weight is; expected one of them above 0");
+  }
   section.read("balance", train.balance, {0, 1e3});
   section.read("diversity", train.diversity, {0, 1e3});
   section.read("number_type", train.number_type);
@@ -296,6 +302,8 @@ std::vector<std::string> describe_train_config(const TrainConfig& config) {
   describe_train(train, lines);
   // Only where they say something: a checkpoint of a run without them goes on.
   if (gate.drop_nearest > 0) lines.push_back(line("gate.drop_nearest", gate.drop_nearest));
+  if (gate.keys != "kmeans") lines.push_back(line("gate.keys", gate.keys));
+  if (train.choice_weight != 1) lines.push_back(line("train.choice_weight", train.choice_weight));
   if (gate.least_tilt > 0) lines.push_back(line("gate.least_tilt", gate.least_tilt));
   if (gate.shared_least != 1) lines.push_back(line("gate.shared_least", gate.shared_least));
   if (pool.shared_rank > 0) {

@@ -216,8 +216,8 @@ StepLosses Learner::step(const StepBatch& batch) {
     answer = share * answer_loss(scores, tree.answers);
     tokens = static_cast<double>(batch.own->hidden.size(0));
   }
-  const torch::Tensor total =
-      choice + train.answer_weight * answer + train.balance * balance + train.diversity * diversity;
+  const torch::Tensor total = train.choice_weight * choice + train.answer_weight * answer +
+                              train.balance * balance + train.diversity * diversity;
   if (total.requires_grad()) total.backward();  // a worker may have no item of the shared stage
   double sums[] = {total.item<double>(),   choice.item<double>(),    answer.item<double>(),
                    balance.item<double>(), diversity.item<double>(), tokens};

@@ -2,11 +2,13 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <cmath>
 #include <ostream>
 
 #include "crayon/base/clock.h"
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
+#include "crayon/base/random.h"
 #include "crayon/formats/import_adapter.h"
 #include "crayon/trainer/internal/run.h"
 #include "crayon/trainer/internal/setup.h"
@@ -45,6 +47,21 @@ struct FirstGate {
   Matrix keys;  ///< [N, m]
 };
 
+/// N directions that know nothing of the data.
+Matrix random_keys(std::size_t n, std::size_t dims, std::uint64_t seed) {
+  Rng rng(seed, "gate keys");
+  Matrix keys(n, dims);
+  for (std::size_t i = 0; i < n; ++i) {
+    double square = 0;
+    for (float& x : keys.row(i)) {
+      x = static_cast<float>(rng.normal());
+      square += double{x} * double{x};
+    }
+    for (float& x : keys.row(i)) x = static_cast<float>(double{x} / std::sqrt(square));
+  }
+  return keys;
+}
+
 /// What the gate begins with. One adapter leaves it nothing to choose: where its prompts are all
 /// the same (a task whose questions lie in its choices), any directions will do, and z is 0.
 FirstGate first_gate(const Matrix& h, const TrainConfig& config) {
@@ -62,7 +79,8 @@ FirstGate first_gate(const Matrix& h, const TrainConfig& config) {
   }
   gate.whitening = fit_whitening(h, dims);
   gate.z = whiten(gate.whitening, h);
-  gate.keys = spherical_kmeans(gate.z, n_keys, config.train.seed);
+  gate.keys = config.gate.keys == "random" ? random_keys(n_keys, dims, config.train.seed)
+                                           : spherical_kmeans(gate.z, n_keys, config.train.seed);
   return gate;
 }
 

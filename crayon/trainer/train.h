@@ -44,6 +44,7 @@ struct TrainGateConfig {
   double shared_least = 1;       ///< Least weight of a shared adapter, at deployment (Gate).
   int reference = 512;           ///< Training prompts kept as z, for familiarity.
   int fit_prompts = 2000;        ///< Training prompts that whitening and first keys are fitted on.
+  std::string keys = "kmeans";   ///< First keys: "kmeans" of these prompts' z, or "random".
 };
 
 /// `[train]`: steps, batches, rates and losses.
@@ -62,6 +63,7 @@ struct TrainLoopConfig {
   double weight_decay = 0.01;        ///< AdamW's; keys have none.
   double clip = 1.0;                 ///< Largest norm of the gradient.
   double score_scale = 4.0;          ///< Factor on mean log-probs in the softmax over choices.
+  double choice_weight = 1;          ///< Weight of the cross-entropy over the choices.
   double answer_weight = 0.2;        ///< Weight of the answer's own log-likelihood.
   double balance = 0.01;             ///< Weight of "no adapter unused".
   double diversity = 0.01;           ///< Weight of "keys and adapters apart".

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <sstream>
 
@@ -155,6 +156,44 @@ TEST_F(Training, EngineScoresWithTheWrittenPoolAsTheTrainerDid) {
       EXPECT_NEAR(got.choices[c].mean_log_prob(), want[i][c], 1e-3) << i << " " << c;
     }
   }
+}
+
+TEST_F(Training, KeysMayStartAtRandomAndStayThere) {
+  TrainConfig still = config();
+  still.train.key_learning_rate = 0;
+  (void)train_pool(still, {}, notes_);
+  const Matrix centres = Pool::open(folder_.path() / "pool").gate().keys;
+  still.gate.keys = "random";
+  (void)train_pool(still, {.restart = true}, notes_);
+  const Matrix random = Pool::open(folder_.path() / "pool").gate().keys;
+  EXPECT_NE(random.data, centres.data);
+  still.train.steps = 3;
+  (void)train_pool(still, {.restart = true}, notes_);
+  const Matrix again = Pool::open(folder_.path() / "pool").gate().keys;
+  for (std::size_t i = 0; i < again.data.size(); ++i) {
+    EXPECT_NEAR(again.data[i], random.data[i], 1e-5) << "of the seed alone";
+  }
+}
+
+TEST_F(Training, TheLossIsTheWeightedSumOfItsParts) {
+  TrainConfig weighted = config();
+  weighted.train.choice_weight = 0.5;
+  weighted.train.answer_weight = 2;
+  (void)train_pool(weighted, {}, notes_);
+  std::istringstream log(read_text(weighted.train.checkpoints / "log.jsonl"));
+  std::size_t steps = 0;
+  for (std::string text; std::getline(log, text);) {
+    const auto line = nlohmann::json::parse(text);
+    if (!line.contains("choice")) continue;
+    const auto part = [&](const char* key) { return line.at(key).get<double>(); };
+    EXPECT_NEAR(part("loss"),
+                0.5 * part("choice") + 2 * part("answer") +
+                    weighted.train.balance * part("balance") +
+                    weighted.train.diversity * part("diversity"),
+                1e-4);
+    ++steps;
+  }
+  EXPECT_EQ(steps, 12u);
 }
 
 TEST_F(Training, ARunThatIsThereIsNotOverwrittenUnlessAsked) {
