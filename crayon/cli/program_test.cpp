@@ -229,6 +229,7 @@ TEST_F(Program, ListsAreOneObjectAndOneBadFileHidesNoOther) {
 TEST_F(Program, PoolsAreListedShownAndVerified) {
   EXPECT_THAT(run("pool list .").out, HasSubstr("tiny-"));
   EXPECT_EQ(json("pool show pool")["n_adapters"], 3);
+  EXPECT_THAT(run("pool show pool").out, HasSubstr("trained   "));
   EXPECT_EQ(run("pool verify pool --model model.gguf").status, 0);
   std::filesystem::copy(world_->path("pool"), world_->path("broken"),
                         std::filesystem::copy_options::recursive);

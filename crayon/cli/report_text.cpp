@@ -187,6 +187,12 @@ std::string blend_text(const BlendResult& result) {
                      result.rank, result.relative_error, result.seconds);
 }
 
+namespace {
+std::string papers_of(const PoolAdapterEntry& entry) {
+  return fmt::format("{}  {}", fmt::join(entry.trained_on, ", "), entry.licence);
+}
+}  // namespace
+
 std::string pool_text(const Pool& pool) {
   const PoolManifest& manifest = pool.manifest();
   std::string text = fmt::format(
@@ -197,15 +203,22 @@ std::string pool_text(const Pool& pool) {
       to_string(pool.gate().embedding.pooling), pool.gate().modulated ? "modulated" : "plain",
       pool.gate().temperature);
   if (manifest.adapters.empty()) text += "  none yet: `crayon pool add` adds one\n";
+  // Adapters that were trained together share their sets: said once, below.
+  const bool together = manifest.adapters.size() > 1 &&
+                        std::ranges::all_of(manifest.adapters, [&](const PoolAdapterEntry& entry) {
+                          return entry.trained_on == manifest.adapters.front().trained_on &&
+                                 entry.licence == manifest.adapters.front().licence;
+                        });
   for (const PoolAdapterEntry& entry : manifest.adapters) {
-    text += fmt::format("  {} rank {}  {}  {}\n", padded(entry.name, 12), entry.rank,
-                        fmt::join(entry.trained_on, ", "), entry.licence);
+    text += fmt::format("  {} rank {}{}\n", padded(entry.name, 12), entry.rank,
+                        together ? "" : "  " + papers_of(entry));
   }
   for (const PoolAdapterEntry& entry : manifest.shared) {
     const float least = pool.gate().shared_least;
     text += fmt::format("  {} rank {}  shared, weight {}\n", padded(entry.name, 12), entry.rank,
                         least == 1 ? "1" : fmt::format("{} to 1 as the task is familiar", least));
   }
+  if (together) text += fmt::format("trained   {}\n", papers_of(manifest.adapters.front()));
   return text;
 }
 
