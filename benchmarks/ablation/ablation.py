@@ -63,7 +63,10 @@ def write_config(work, common, variant):
 
 def run(command, log):
     with open(log, "ab") as out:
-        done = subprocess.run([str(part) for part in command], stdout=out, stderr=out, check=False, cwd=ROOT)
+        try:
+            done = subprocess.run([str(part) for part in command], stdout=out, stderr=out, check=False, cwd=ROOT)
+        except OSError as error:
+            sys.exit(f"ablation.py: {command[0]}: {error.strerror}; build it with script/build, or give --crayon")
     if done.returncode != 0:
         sys.exit(f"ablation.py: {command[1]} ended with {done.returncode}; see {log}")
 
