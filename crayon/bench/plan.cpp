@@ -30,7 +30,7 @@ BenchGrid read_grid(const fs::path& file, const toml::table& table) {
   BenchGrid grid{
       .methods = methods_named(reader.list<std::string>("methods")), .k = {}, .seeds = {}};
   for (const auto k : reader.list<std::int64_t>("k")) {
-    if (k < 2 || k > 4096) reader.refuse(fmt::format("k = {}; expected 2 to 4096", k));
+    if (k < 1 || k > 4096) reader.refuse(fmt::format("k = {}; expected 1 to 4096", k));
     grid.k.push_back(static_cast<std::size_t>(k));
   }
   for (const auto seed : reader.list<std::int64_t>("seeds")) {

@@ -184,6 +184,7 @@ ScoreTable Runner::score_examples(const BenchCell& cell, const Prepared& prepare
   const std::vector<BenchRow> halves[] = {{examples.begin(), middle}, {middle, examples.end()}};
   ScoreTable scores;
   for (const int half : {0, 1}) {
+    if (halves[half].empty()) continue;
     std::span<const BenchRow> before(halves[1 - half]);
     before = before.first(scorer_.fitting_shots(halves[half], before));
     for (auto& row : answer(cell, prepared, halves[half], before).scores) {

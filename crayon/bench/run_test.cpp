@@ -67,6 +67,51 @@ TEST_F(Run, EveryMethodAnswersEveryQuestionOfEveryTask) {
   EXPECT_EQ(find(run, "near", "crayon").cost.texts, 4u);
 }
 
+TEST_F(Run, EveryMethodWorksFromOneExample) {
+  const BenchRun run = world_.run(world_.plan(kLocal, {1}, {1}), "work");
+  EXPECT_EQ(run.results.size(), kLocal.size() * 2);
+  for (const BenchResult& result : run.results) {
+    EXPECT_THAT(result.scores, Each(SizeIs(3))) << result.method;
+    EXPECT_THAT(result.calibrated, SizeIs(result.scores.size())) << result.method;
+  }
+  EXPECT_EQ(find(run, "near", "crayon-refined").scores, find(run, "near", "crayon").scores);
+}
+
+/// Where the gated adapters do nothing, a method that keeps the shared one below them gives its
+/// scores.
+TEST_F(Run, MethodsOnTheGatedAdaptersKeepTheSharedOneBelow) {
+  std::vector<Adapter> adapters = world_.pool().adapters();
+  for (Adapter& adapter : adapters) {
+    for (LoraTensor& t : adapter.tensors) std::ranges::fill(t.b.data, 0.0f);
+  }
+  adapters.push_back(world_.pool().adapters().front());
+  PoolManifest manifest = world_.pool().manifest();
+  manifest.shared.resize(1);
+  write_pool(world_.path("pool"), manifest, world_.pool().gate(), adapters, true);
+  Pool pool = Pool::open(world_.path("pool"));
+  const std::vector<std::string> keep = {"crayon",  "crayon-refined", "uniform", "random",
+                                         "top1",    "linear",         "ties",    "dare",
+                                         "lorahub", "lorahub-exact",  "arrow"};
+  std::vector<std::string> methods = keep;
+  methods.insert(methods.end(), {"base", "shared", "random-adapters"});
+  const Store store(world_.path("work"));
+  const BenchRun run = run_bench(world_.plan(methods, {4}, {1}), pool, world_.model(),
+                                 world_.engine(), {}, store, {.context_tokens = 128});
+  const ScoreTable& shared = find(run, "near", "shared").scores;
+  EXPECT_NE(shared, find(run, "near", "base").scores);
+  for (const std::string& method : keep) {
+    const ScoreTable& scores = find(run, "near", method).scores;
+    ASSERT_EQ(scores.size(), shared.size());
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      EXPECT_THAT(scores[i], Pointwise(FloatNear(2e-2f), shared[i])) << method;
+    }
+  }
+  const ScoreTable& random = find(run, "near", "random-adapters").scores;
+  EXPECT_NE(random, shared);
+  EXPECT_NE(random, find(run, "near", "base").scores)
+      << "the shared one too is of random directions";
+}
+
 TEST_F(Run, MethodsThatCannotRunAreNamedWithTheReason) {
   const BenchRun run =
       world_.run(world_.plan({"base", "shared", "multitask", "server", "lora-k"}), "work");

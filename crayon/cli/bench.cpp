@@ -188,7 +188,7 @@ void add_customize(CLI::App& bench, const std::shared_ptr<BenchArgs>& args) {
   cmd->add_option("--methods", args->methods, "Only these methods, with commas")->delimiter(',');
   cmd->add_option("-k,--examples", args->k, "Numbers of examples, with commas")
       ->delimiter(',')
-      ->check(CLI::Range(2, 4096));
+      ->check(CLI::Range(1, 4096));
   cmd->add_option("--scoring", args->scoring,
                   "mean (per token; default), sum, character (sum over length) or letter");
   cmd->add_flag(

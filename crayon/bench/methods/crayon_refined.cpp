@@ -10,9 +10,11 @@ Prepared prepare(const MethodInput& input) {
     const Adapter adapter = input.pool.blend(weights).adapter;
     return input.scorer.score(&adapter, input.examples).scores;
   };
-  const std::vector<float> w0 = input.gate().weights;
-  const auto linear = linearise(w0, score_at(w0), input.answers(), score_at);
-  const std::vector<float> weights = refine_weights(linear).weights;
+  std::vector<float> weights = input.gate().weights;
+  if (input.examples.size() >= 2) {  // leave-one-out needs two: with one, the gate's weights stay
+    const auto linear = linearise(weights, score_at(weights), input.answers(), score_at);
+    weights = refine_weights(linear).weights;
+  }
   return {.adapter = input.pool.blend(weights).adapter, .weights = weights};
 }
 
