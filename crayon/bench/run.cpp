@@ -68,7 +68,7 @@ class Runner {
   ScoreTable score_examples(const BenchCell& cell, const Prepared& prepared,
                             const std::vector<BenchRow>& examples, std::span<const BenchRow> shots);
   RowScores answer_directly(const Prepared& prepared, const std::vector<BenchRow>& rows);
-  void apply(const Head& head, const std::vector<BenchRow>& rows, ScoreTable& scores);
+  void apply(const Head& head, const std::vector<BenchRow>& rows, RowScores& found);
   void calibrate(const std::vector<BenchRow>& examples, const ScoreTable& example_scores,
                  const std::vector<BenchRow>& questions, BenchResult& result);
   [[nodiscard]] Matrix z_of(const std::vector<BenchRow>& rows) {
@@ -154,6 +154,9 @@ RowScores Runner::answer_directly(const Prepared& prepared, const std::vector<Be
 
 RowScores Runner::answer(const BenchCell& cell, const Prepared& prepared,
                          const std::vector<BenchRow>& rows, std::span<const BenchRow> shots) {
+  if (!prepared.head.choice_probe.empty()) {
+    return scorer_.score_with_states(prepared.adapter ? &*prepared.adapter : nullptr, rows);
+  }
   if (!prepared.direct) {
     return scorer_.score(prepared.adapter ? &*prepared.adapter : nullptr, rows, shots);
   }
@@ -194,11 +197,12 @@ ScoreTable Runner::score_examples(const BenchCell& cell, const Prepared& prepare
   return scores;
 }
 
-void Runner::apply(const Head& head, const std::vector<BenchRow>& rows, ScoreTable& scores) {
+void Runner::apply(const Head& head, const std::vector<BenchRow>& rows, RowScores& found) {
   if (head.empty()) return;
   const Matrix z = z_of(rows);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    scores[i] = apply_head(head, rows[i].example.choices, scores[i], z.row(i));
+    const Matrix states = found.states.empty() ? Matrix{} : std::move(found.states[i]);
+    found.scores[i] = apply_head(head, rows[i].example.choices, found.scores[i], z.row(i), states);
   }
 }
 
@@ -231,7 +235,7 @@ BenchResult Runner::work_out(const BenchCell& cell, const std::vector<BenchRow>&
   std::span<const BenchRow> shots(prepared.shots);
   shots = shots.first(scorer_.fitting_shots(task.questions, shots));
   RowScores answered = answer(cell, prepared, task.questions, shots);
-  apply(prepared.head, task.questions, answered.scores);
+  apply(prepared.head, task.questions, answered);
   result.scores = std::move(answered.scores);
   result.calibrated = result.scores;
   if (prepared.head.empty()) {

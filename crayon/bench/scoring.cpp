@@ -162,7 +162,7 @@ OnPrompts BenchScorer::progress(const std::string& step, std::size_t total) cons
 }
 
 std::unique_ptr<PreparedPrompts> BenchScorer::prepare(const std::vector<BenchRow>& rows,
-                                                      int first_layer) {
+                                                      const PrepareOptions& options) {
   std::vector<RenderedPrompt> prompts;
   for (const BenchRow& row : rows) {
     try {
@@ -172,7 +172,7 @@ std::unique_ptr<PreparedPrompts> BenchScorer::prepare(const std::vector<BenchRow
     }
   }
   try {
-    return engine_.prepare(prompts, first_layer, progress("read", rows.size()));
+    return engine_.prepare(prompts, options, progress("read", rows.size()));
   } catch (const Error&) {
     // The engine does not know the rows' names: the one at fault says its own.
     std::vector<Example> examples;
@@ -183,14 +183,16 @@ std::unique_ptr<PreparedPrompts> BenchScorer::prepare(const std::vector<BenchRow
 }
 
 /// A task's questions and examples are asked for again and again; the oldest give way.
-const PreparedPrompts& BenchScorer::ready(const std::vector<BenchRow>& rows, int first_layer) {
-  const std::string key = fmt::format("{} {}", first_layer, hash_rows(rows));
+const PreparedPrompts& BenchScorer::ready(const std::vector<BenchRow>& rows,
+                                          const PrepareOptions& options) {
+  const std::string key =
+      fmt::format("{} {} {}", options.first_layer, options.states, hash_rows(rows));
   const auto found = std::ranges::find(ready_, key, &Ready::key);
   if (found != ready_.end()) {
     ready_.splice(ready_.begin(), ready_, found);
     return *ready_.front().prompts;
   }
-  ready_.push_front({key, prepare(rows, first_layer)});
+  ready_.push_front({key, prepare(rows, options)});
   std::size_t bytes = 0;
   auto last = ready_.begin();
   while (last != ready_.end() && (last == ready_.begin() || bytes < kMostReadyBytes)) {
@@ -209,11 +211,12 @@ void BenchScorer::add(const BenchRow& row, const ScoreResult& result, RowScores&
     to.tokens += static_cast<std::size_t>(result.choices[c].tokens);
   }
   if (result.cut_tokens > 0) ++to.cut_rows;
+  if (Matrix states = states_of(result); states.rows > 0) to.states.push_back(std::move(states));
   to.scores.push_back(std::move(scores));
 }
 
-RowScores BenchScorer::run(const std::vector<BenchRow>& rows, int first_layer) {
-  const PreparedPrompts& prompts = ready(rows, first_layer);
+RowScores BenchScorer::run(const std::vector<BenchRow>& rows, const PrepareOptions& options) {
+  const PreparedPrompts& prompts = ready(rows, options);
   const auto start = std::chrono::steady_clock::now();
   const auto results = engine_.score_prepared(prompts, progress("score", rows.size()));
   RowScores found;
@@ -240,16 +243,33 @@ RowScores BenchScorer::run_behind(const std::vector<BenchRow>& rows,
   return found;
 }
 
+std::vector<std::byte> BenchScorer::file_of(const Adapter* adapter) const {
+  if (adapter == nullptr) return {};
+  const AdapterFileOptions options{.architecture = model_.base().architecture,
+                                   .name = "bench",
+                                   .type = TensorType::F16,
+                                   .metadata = {}};
+  return adapter_to_gguf(*adapter, options);
+}
+
+int BenchScorer::set(const Adapter* adapter, std::span<const std::byte> file) {
+  if (adapter == nullptr) {
+    engine_.set_adapters({});
+    return options_.first_layer;
+  }
+  engine_.set_adapter_bytes(file, "the method's adapter");
+  return lowest_layer(*adapter) < options_.first_layer ? 0 : options_.first_layer;
+}
+
+RowScores BenchScorer::score_with_states(const Adapter* adapter,
+                                         const std::vector<BenchRow>& rows) {
+  const int first_layer = set(adapter, file_of(adapter));
+  return run(rows, {.first_layer = first_layer, .states = true});
+}
+
 RowScores BenchScorer::score(const Adapter* adapter, const std::vector<BenchRow>& rows,
                              std::span<const BenchRow> shots) {
-  std::vector<std::byte> file;
-  if (adapter != nullptr) {
-    const AdapterFileOptions options{.architecture = model_.base().architecture,
-                                     .name = "bench",
-                                     .type = TensorType::F16,
-                                     .metadata = {}};
-    file = adapter_to_gguf(*adapter, options);
-  }
+  const std::vector<std::byte> file = file_of(adapter);
   Json key = common_key(rows);
   key["kind"] = "scores";
   key["scoring"] = to_string(options_.scoring);
@@ -260,14 +280,9 @@ RowScores BenchScorer::score(const Adapter* adapter, const std::vector<BenchRow>
     saved_seconds_ += found.seconds;
     return found;
   }
-  if (adapter == nullptr) {
-    engine_.set_adapters({});
-  } else {
-    engine_.set_adapter_bytes(file, "the method's adapter");
-  }
-  const int lowest = adapter == nullptr ? options_.first_layer : lowest_layer(*adapter);
-  const int first_layer = lowest < options_.first_layer ? 0 : options_.first_layer;
-  const RowScores found = shots.empty() ? run(rows, first_layer) : run_behind(rows, shots);
+  const int first_layer = set(adapter, file);
+  const RowScores found =
+      shots.empty() ? run(rows, {.first_layer = first_layer}) : run_behind(rows, shots);
   store_.put(key, found);
   return found;
 }

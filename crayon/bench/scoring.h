@@ -42,6 +42,7 @@ enum class Scoring {
 /// Rows scored under one adapter.
 struct RowScores {
   ScoreTable scores;              ///< [rows][choices]
+  std::vector<Matrix> states;     ///< [choices, d] of each row, when asked for.
   double seconds = 0;             ///< When they were worked out; the same when found again.
   std::size_t prompt_tokens = 0;  ///< Of all rows; what rows share is counted for each.
   std::size_t tokens = 0;         ///< With those of the choices.
@@ -68,6 +69,10 @@ class BenchScorer {
   /// @throws Error InvalidArgument  a row that does not fit (names its id); Interrupted
   [[nodiscard]] RowScores score(const Adapter* adapter, const std::vector<BenchRow>& rows,
                                 std::span<const BenchRow> shots = {});
+  /// The same with the choices' states. The store does not keep these: they are large, and one
+  /// method's.
+  [[nodiscard]] RowScores score_with_states(const Adapter* adapter,
+                                            const std::vector<BenchRow>& rows);
 
   /// Hidden states of the base, [rows, d].
   [[nodiscard]] Matrix embed(const std::vector<BenchRow>& rows, const EmbeddingSpec& spec);
@@ -95,13 +100,18 @@ class BenchScorer {
 
   [[nodiscard]] nlohmann::json common_key(const std::vector<BenchRow>& rows) const;
   /// What the adapter that is set makes of the rows.
-  [[nodiscard]] RowScores run(const std::vector<BenchRow>& rows, int first_layer);
+  [[nodiscard]] RowScores run(const std::vector<BenchRow>& rows, const PrepareOptions& options);
   /// The same one by one, behind the shots.
   [[nodiscard]] RowScores run_behind(const std::vector<BenchRow>& rows,
                                      std::span<const BenchRow> shots);
-  [[nodiscard]] const PreparedPrompts& ready(const std::vector<BenchRow>& rows, int first_layer);
+  [[nodiscard]] const PreparedPrompts& ready(const std::vector<BenchRow>& rows,
+                                             const PrepareOptions& options);
   [[nodiscard]] std::unique_ptr<PreparedPrompts> prepare(const std::vector<BenchRow>& rows,
-                                                         int first_layer);
+                                                         const PrepareOptions& options);
+  /// A method's adapter as a task's file has it; none for the base.
+  [[nodiscard]] std::vector<std::byte> file_of(const Adapter* adapter) const;
+  /// Sets it. @return  the lowest block that it changes; the pool's or 0
+  int set(const Adapter* adapter, std::span<const std::byte> file);
   void add(const BenchRow& row, const ScoreResult& result, RowScores& to) const;
   [[nodiscard]] OnPrompts progress(const std::string& step, std::size_t total) const;
 

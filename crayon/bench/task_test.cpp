@@ -163,7 +163,7 @@ TEST_F(Task, BadPlansGiveOneClearError) {
       {"tasks = \"tasks.toml\"\nodd = 1\n" + grid, "plan.toml:2: unknown key 'odd'"},
       {"tasks = \"tasks.toml\"\n[[grid]]\nmethods = [\"bse\"]\nk = [4]\nseeds = [1]\n",
        "unknown method 'bse'; did you mean base"},
-      {"tasks = \"tasks.toml\"\n[[grid]]\nmethods = [\"base\"]\nk = [1]\nseeds = [1]\n", "k = 1"},
+      {"tasks = \"tasks.toml\"\n[[grid]]\nmethods = [\"base\"]\nk = [0]\nseeds = [1]\n", "k = 0"},
       {"tasks = \"tasks.toml\"\n[[grid]]\nmethods = [\"base\"]\nk = []\nseeds = [1]\n", "'k'"},
       {"tasks = \"tasks.toml\"\n[[grid]]\nmethods = [\"base\"]\nk = [4]\nseeds = [\"x\"]\n",
        "'seeds' holds"},

@@ -5,7 +5,8 @@ namespace {
 
 class PromptList final : public PreparedPrompts {
  public:
-  explicit PromptList(std::span<const RenderedPrompt> list) : prompts(list.begin(), list.end()) {}
+  PromptList(std::span<const RenderedPrompt> list, bool with_states)
+      : prompts(list.begin(), list.end()), states(with_states) {}
   [[nodiscard]] std::size_t bytes() const override {
     std::size_t bytes = 0;
     for (const RenderedPrompt& prompt : prompts) bytes += sizeof prompt + prompt.text.size();
@@ -14,21 +15,23 @@ class PromptList final : public PreparedPrompts {
   [[nodiscard]] double seconds() const override { return 0; }
 
   std::vector<RenderedPrompt> prompts;
+  bool states;
 };
 
 }  // namespace
 
 std::unique_ptr<PreparedPrompts> Engine::prepare(std::span<const RenderedPrompt> prompts,
-                                                 int /*first_layer*/,
+                                                 const PrepareOptions& options,
                                                  const OnPrompts& /*on_done*/) {
-  return std::make_unique<PromptList>(prompts);
+  return std::make_unique<PromptList>(prompts, options.states);
 }
 
 std::vector<ScoreResult> Engine::score_prepared(const PreparedPrompts& prompts,
                                                 const OnPrompts& on_done) {
   std::vector<ScoreResult> results;
-  for (const RenderedPrompt& prompt : dynamic_cast<const PromptList&>(prompts).prompts) {
-    results.push_back(score({.prompt = prompt, .embed = false}, {}));
+  const auto& list = dynamic_cast<const PromptList&>(prompts);
+  for (const RenderedPrompt& prompt : list.prompts) {
+    results.push_back(score({.prompt = prompt, .embed = false, .states = list.states}, {}));
     if (on_done) on_done(results.size());
   }
   return results;

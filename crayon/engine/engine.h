@@ -37,10 +37,14 @@ struct EngineOptions {
 struct ScoreRequest {
   RenderedPrompt prompt;  ///< With at least one choice.
   bool embed = false;     ///< Also return the hidden state of the same pass.
+  bool states = false;    ///< Also return the choices' own states; a token more for each.
 };
 struct ScoredChoice {
   float sum_log_prob = 0;
   int tokens = 0;
+  /// [d], when asked for: what the model's last norm puts out, with the adapter that is set, mean
+  /// over the choice's tokens.
+  std::vector<float> state = {};
   [[nodiscard]] float mean_log_prob() const { return sum_log_prob / static_cast<float>(tokens); }
 };
 struct ScoreResult {
@@ -58,6 +62,10 @@ class PreparedPrompts {
   virtual ~PreparedPrompts() = default;
   [[nodiscard]] virtual std::size_t bytes() const = 0;  ///< Of memory that it holds, about.
   [[nodiscard]] virtual double seconds() const = 0;     ///< That preparing took.
+};
+struct PrepareOptions {
+  int first_layer = 0;  ///< The lowest block that an adapter to come may change.
+  bool states = false;  ///< Scores come with the choices' states, as for ScoreRequest::states.
 };
 /// Called with the number of prompts that are done; may throw Interrupted.
 using OnPrompts = std::function<void(std::size_t done)>;
@@ -106,12 +114,13 @@ class Engine {
                                           const EmbeddingSpec& spec) = 0;
 
   /// Lays prompts with choices out in passes that several share. With EngineOptions::splits also
-  /// works out what the blocks below `first_layer` make of them, which no adapter to come may then
-  /// change, and keeps it (4 d bytes a token); not where the model cannot be split.
+  /// works out what the blocks below `first_layer` make of them and keeps it (4 d bytes a token);
+  /// not where the model cannot be split.
   /// An engine that has no better way keeps the prompts and calls score() for each.
   /// @throws Error InvalidArgument  a prompt without choices, or that does not fit the context
   [[nodiscard]] virtual std::unique_ptr<PreparedPrompts> prepare(
-      std::span<const RenderedPrompt> prompts, int first_layer, const OnPrompts& on_done = {});
+      std::span<const RenderedPrompt> prompts, const PrepareOptions& options = {},
+      const OnPrompts& on_done = {});
 
   /// Scores all of them with the adapter that is set: as score() does, but for rounding.
   /// @throws Error Incompatible  the adapter changes a block below `first_layer`

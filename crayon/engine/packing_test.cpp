@@ -116,6 +116,30 @@ TEST(Packing, EachChoiceIsReadBehindItsOwnPromptWhateverTheLimits) {
   }
 }
 
+TEST(Packing, StatesAreReadAtEveryScoredTokenOfAChoice) {
+  Rng rng(6);
+  for (const PackLimits& limits :
+       {PackLimits{}, PackLimits{.tokens = 7, .outputs = 2, .sequences = 3, .cells = 40},
+        PackLimits{.tokens = 1, .outputs = 1, .sequences = 1, .cells = 40}}) {
+    const auto prompts = random_prompts(40, 30, rng);
+    const auto passes = pack(prompts, limits, /*states=*/true);
+    EXPECT_EQ(seen_in(passes), wanted_of(prompts)) << "readings stay as they are";
+    Seen states;
+    Cache cache;
+    for (const PackedPass& pass : passes) {
+      cache.read(pass);
+      for (const StateReading& reading : pass.states) {
+        EXPECT_TRUE(pass.tokens[reading.entry].output);
+        auto seen = cache.seen_from(reading.entry);
+        const int token = seen.back();
+        seen.pop_back();
+        EXPECT_TRUE(states.emplace(std::tuple(reading.prompt, reading.choice, token), seen).second);
+      }
+    }
+    EXPECT_EQ(states, wanted_of(prompts));
+  }
+}
+
 TEST(Packing, NoPassGoesBeyondTheLimits) {
   const PackLimits limits{.tokens = 24, .outputs = 6, .sequences = 5, .cells = 48};
   Rng rng(4);

@@ -76,7 +76,7 @@ TEST_P(Prepared, ScoresAreThoseOfEachPromptAloneUnderOneAdapterAfterAnother) {
   const Adapter high = random_model_adapter(shape_, 3, 3, 6);
   const BlendPart both[] = {{low, 0.7f}, {high, -1.5f}};
   const BlendPart one[] = {{high, 1.0f}};
-  const auto prepared = engine->prepare(some_prompts(), 2);
+  const auto prepared = engine->prepare(some_prompts(), {.first_layer = 2});
   expect_as_one_by_one(*engine, *prepared);
   engine->set_adapters(both);
   expect_as_one_by_one(*engine, *prepared);
@@ -100,16 +100,59 @@ TEST_P(Prepared, ScoresDoNotDependOnTheLengthOfPassesOrTheLowestBlock) {
     const auto engine = this->engine(batch_tokens);
     engine->set_adapters(part);
     for (const int first_layer : {0, 1, 3, 4}) {
-      expect_as_one_by_one(*engine, *engine->prepare(some_prompts(), first_layer));
+      expect_as_one_by_one(*engine, *engine->prepare(some_prompts(), {.first_layer = first_layer}));
     }
   }
+}
+
+/// W mean(state) = mean(W state) = the mean row of logits, where W is the table of embeddings.
+TEST_P(Prepared, AStateIsWhatTheLastNormPutsOutOverAChoicesTokens) {
+  const auto engine = this->engine();
+  const Adapter adapter = random_model_adapter(shape_, 3, 2, 5);
+  const BlendPart part[] = {{adapter, 1.0f}};
+  engine->set_adapters(part);
+  const auto prompts = some_prompts();
+  const auto prepared = engine->prepare(prompts, {.first_layer = 2, .states = true});
+  const auto results = engine->score_prepared(*prepared);
+  const auto without = engine->score_prepared(*engine->prepare(prompts, {.first_layer = 2}));
+  const FloatTensor table = model_->tensor("token_embd.weight");
+  const auto d = static_cast<std::size_t>(shape_.d_model);
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    EXPECT_THAT(sums(results[i]), Pointwise(FloatNear(1e-3f), sums(without[i]))) << i;
+    const ScoreResult alone =
+        engine->score({.prompt = prompts[i], .embed = false, .states = true}, {});
+    EXPECT_THAT(sums(alone), Pointwise(FloatNear(1e-3f), sums(without[i]))) << i;
+    const auto tokens = tokenize_choices(prompts[i], prompt_tokenizer(*model_), 256);
+    for (std::size_t c = 0; c < tokens.branches.size(); c += 7) {
+      const auto& state = results[i].choices[c].state;
+      ASSERT_EQ(state.size(), d);
+      EXPECT_THAT(alone.choices[c].state, Pointwise(FloatNear(1e-3f), state)) << i << " " << c;
+      std::vector<int> ids = tokens.prefix;
+      ids.insert(ids.end(), tokens.branches[c].begin(), tokens.branches[c].end());
+      const Matrix logits = engine->logits(ids);
+      const std::size_t first = tokens.prefix.size() + tokens.unscored[c];
+      for (const std::size_t token : {65U, 97U, 200U}) {
+        double want = 0;
+        for (std::size_t row = first; row < ids.size(); ++row) {
+          want +=
+              static_cast<double>(logits.at(row, token)) / static_cast<double>(ids.size() - first);
+        }
+        double got = 0;
+        for (std::size_t j = 0; j < d; ++j) {
+          got += static_cast<double>(table.data[token * d + j]) * static_cast<double>(state[j]);
+        }
+        EXPECT_NEAR(got, want, 1e-3) << i << " " << c;
+      }
+    }
+  }
+  EXPECT_TRUE(without.front().choices.front().state.empty());
 }
 
 TEST_P(Prepared, AnEngineThatDoesNotSplitTakesAnyAdapter) {
   const auto engine = this->engine(512, false);
   const Adapter adapter = random_model_adapter(shape_, 0, 2, 5);
   const BlendPart part[] = {{adapter, 1.0f}};
-  const auto prepared = engine->prepare(some_prompts(), 2);
+  const auto prepared = engine->prepare(some_prompts(), {.first_layer = 2});
   expect_as_one_by_one(*engine, *prepared);
   engine->set_adapters(part);
   expect_as_one_by_one(*engine, *prepared);
@@ -119,7 +162,7 @@ TEST_P(Prepared, AnEngineThatDoesNotSplitTakesAnyAdapter) {
 
 TEST_P(Prepared, AnAdapterBelowTheLowestBlockIsRefusedByName) {
   const auto engine = this->engine();
-  const auto prepared = engine->prepare(some_prompts(), 2);
+  const auto prepared = engine->prepare(some_prompts(), {.first_layer = 2});
   const Adapter adapter = random_model_adapter(shape_, 1, 2, 5);
   const BlendPart part[] = {{adapter, 1.0f}};
   engine->set_adapters(part);
@@ -133,10 +176,10 @@ TEST_P(Prepared, AnAdapterBelowTheLowestBlockIsRefusedByName) {
 TEST_P(Prepared, APromptWithoutChoicesOrLongerThanTheContextIsRefused) {
   const auto engine = this->engine();
   const std::vector<RenderedPrompt> none = {{.text = "What?", .choices = {}}};
-  EXPECT_THAT([&] { (void)engine->prepare(none, 2); },
+  EXPECT_THAT([&] { (void)engine->prepare(none, {.first_layer = 2}); },
               Throws<Error>(Property(&Error::what, HasSubstr("no choices"))));
   const std::vector<RenderedPrompt> longer = {{.text = std::string(300, 'w'), .choices = {" x"}}};
-  EXPECT_THAT([&] { (void)engine->prepare(longer, 2); },
+  EXPECT_THAT([&] { (void)engine->prepare(longer, {.first_layer = 2}); },
               Throws<Error>(Property(&Error::code, ErrorCode::InvalidArgument)));
 }
 

@@ -45,6 +45,7 @@ TEST(TaskFile, EverythingReadsBack) {
   EXPECT_EQ(a.head.probe.data, b.head.probe.data);
   EXPECT_EQ(b.head.probe.rows, 3u);
   EXPECT_EQ(a.head.probe_weight, b.head.probe_weight);
+  EXPECT_TRUE(b.head.choice_probe.empty());
   EXPECT_EQ(a.calibration.slope, b.calibration.slope);
   EXPECT_EQ(a.calibration.intercept, b.calibration.intercept);
   EXPECT_EQ(a.calibration.n, b.calibration.n);
@@ -67,6 +68,20 @@ TEST(TaskFile, EverythingReadsBack) {
   EXPECT_FALSE(b.policy.server_allowed);
   EXPECT_EQ(got.adapter.base_id, task.adapter.base_id);
   EXPECT_EQ(got.adapter.tensors.size(), task.adapter.tensors.size());
+}
+
+/// Older programs would answer without it, so they are told that they do not know the format.
+TEST(TaskFile, AChoiceProbeReadsBackFromAFormatOfItsOwn) {
+  Task task = small_task();
+  const auto version = [](const Task& one) {
+    return Gguf::parse(task_to_gguf(one), "t.gguf").number("crayon.format_version");
+  };
+  EXPECT_EQ(version(task), 1u);
+  task.info->head.choice_probe.assign(static_cast<std::size_t>(task.info->base.d_model), 0.5f);
+  EXPECT_EQ(version(task), 2u);
+  EXPECT_EQ(through_file(task).info->head.choice_probe, task.info->head.choice_probe);
+  task.info->head.choice_probe.pop_back();
+  EXPECT_THROW((void)task_to_gguf(task), Error);
 }
 
 TEST(TaskFile, ATaskWithoutScopeHeadOrAdapterReadsBack) {
@@ -155,8 +170,8 @@ TEST(TaskFile, RefusesBrokenMetadata) {
     return [=](Metadata& m) { m.options.metadata.erase(key); };
   };
   const std::vector<Case> cases{
-      {[](Metadata& m) { m.options.metadata["crayon.format_version"] = std::uint64_t{2}; },
-       "has task format 2, this program knows 1", ErrorCode::Unsupported},
+      {[](Metadata& m) { m.options.metadata["crayon.format_version"] = std::uint64_t{3}; },
+       "has task format 3, this program knows 2", ErrorCode::Unsupported},
       {[](Metadata& m) { m.options.metadata["crayon.format_version"] = std::string("1"); },
        "'crayon.format_version' is of another kind"},
       {[](Metadata& m) { m.options.metadata["crayon.task"] = true; }, "expected a text"},

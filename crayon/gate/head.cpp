@@ -7,6 +7,7 @@
 
 #include "crayon/base/sha256.h"
 #include "crayon/base/text.h"
+#include "crayon/gate/choice_probe.h"
 #include "crayon/gate/internal/vectors.h"
 
 namespace crayon {
@@ -121,7 +122,10 @@ Head join_heads(const Head& a, const Head& b) {
   require(a.bias.empty() || b.bias.empty(), "head: both heads hold a bias; expected one of them");
   require(a.probe.rows == 0 || b.probe.rows == 0,
           "head: both heads hold a probe; expected one of them");
+  require(a.choice_probe.empty() || b.choice_probe.empty(),
+          "head: both heads hold a choice probe; expected one of them");
   Head out;
+  out.choice_probe = a.choice_probe.empty() ? b.choice_probe : a.choice_probe;
   std::set_union(a.labels.begin(), a.labels.end(), b.labels.begin(), b.labels.end(),
                  std::back_inserter(out.labels));
   const Head& biased = a.bias.empty() ? b : a;
@@ -142,7 +146,8 @@ Head join_heads(const Head& a, const Head& b) {
 }
 
 std::vector<float> apply_head(const Head& head, std::span<const std::string> choices,
-                              std::span<const float> scores, std::span<const float> z) {
+                              std::span<const float> scores, std::span<const float> z,
+                              const Matrix& states) {
   require(choices.size() == scores.size(),
           fmt::format("head: {} scores for {} choices; expected one for each", scores.size(),
                       choices.size()));
@@ -156,6 +161,12 @@ std::vector<float> apply_head(const Head& head, std::span<const std::string> cho
     out[c] = static_cast<float>(double{scores[c]} - bias +
                                 double{head.probe_weight} * probe_score(head, label, z));
   }
+  if (head.choice_probe.empty()) return out;
+  require(states.rows == choices.size(),
+          fmt::format("head: states of {} choices for {}; expected one for each", states.rows,
+                      choices.size()));
+  const auto gains = apply_choice_probe(head.choice_probe, states);
+  for (std::size_t c = 0; c < out.size(); ++c) out[c] += gains[c];
   return out;
 }
 

@@ -1,7 +1,8 @@
 // The head for choices: small corrections that a task's examples allow, applied to the scores of
 // the choices. Labels are known by a hash of their text; no text is kept.
 //   label calibration: score'_c = score_c - bias(label of c), bias = the label's mean score over
-//   the user's unlabelled examples; probe: a linear map from z to labels (ridge).
+//   the user's unlabelled examples; probe: a linear map from z to labels (ridge); choice probe: a
+//   direction of the choices' own states (choice_probe.h).
 #pragma once
 
 #include <cstdint>
@@ -18,23 +19,28 @@ namespace crayon {
 [[nodiscard]] std::uint64_t label_hash(std::string_view label);
 
 struct Head {
-  std::vector<std::uint64_t> labels;  ///< Ascending; empty: no head.
+  std::vector<std::uint64_t> labels;  ///< Ascending; empty: no bias and no probe.
   std::vector<float> bias;            ///< Label calibration, one a label; empty: none.
   Matrix probe;                       ///< [labels, m + 1], last column the constant; empty: none.
   float probe_weight = 0;  ///< Share of the probe's scores: score + probe_weight * probe.
 
-  [[nodiscard]] bool empty() const { return labels.empty(); }
+  std::vector<float> choice_probe;  ///< v [d]; empty: none.
+
+  [[nodiscard]] bool empty() const { return labels.empty() && choice_probe.empty(); }
 };
 
 /// One head with the labels of both: bias and probe of each, 0 where a label has none. An empty
-/// head gives the other one. @throws Error InvalidArgument  both have a probe or both have a bias
+/// head gives the other one. @throws Error InvalidArgument  both have a bias, a probe or a choice
+///                                                          probe
 [[nodiscard]] Head join_heads(const Head& a, const Head& b);
 
 /// Scores of the choices with the head applied; a label that the head does not know gets bias 0 and
 /// probe 0. @param z may be empty when there is no probe.
+/// @param states  [choices, d] of the choices; may be empty when there is no choice probe
+/// @throws Error InvalidArgument  sizes that do not fit
 [[nodiscard]] std::vector<float> apply_head(const Head& head, std::span<const std::string> choices,
-                                            std::span<const float> scores,
-                                            std::span<const float> z);
+                                            std::span<const float> scores, std::span<const float> z,
+                                            const Matrix& states = {});
 
 /// One example's choices with their scores (mean log-prob per token).
 struct ScoredChoices {

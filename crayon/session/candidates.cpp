@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "crayon/base/error.h"
+#include "crayon/gate/choice_probe.h"
 
 namespace crayon {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 constexpr int kScales = 43;  // grid of beta: 1/8 to 16, six steps an octave
 constexpr double kLogBetaDeviation = 2.0;
 constexpr double kProbeWeights[] = {2, 5, 10, 20};
+constexpr double kClearly = 2;  ///< Standard errors by which another candidate must be better.
 
 double log_beta(int i) { return (static_cast<double>(i) / 6.0 - 3.0) * std::log(2.0); }
 double prior(int i) {
@@ -137,6 +139,30 @@ Candidate probe_candidate(const std::string& name, const ChoiceData& data, const
   return found;
 }
 
+/// A choice probe on top of a candidate. What it gains is judged without each example (see
+/// fit_choice_probe) and added to scores whose head was fitted without it too.
+Candidate choice_candidate(const Candidate& below, const ChoiceData& data, const ScoreTable& scores,
+                           std::span<const Matrix> states) {
+  const auto rows = labelled(data);
+  std::vector<AnsweredChoices> examples;
+  for (const std::size_t k : rows) {
+    examples.push_back({.scores = apply_head(below.head, data.choices[k], scores[k], {}),
+                        .states = states[k],
+                        .answer = data.answers[k]});
+  }
+  ChoiceProbe probe = fit_choice_probe(examples);
+  ScoreTable judged = below.scores;
+  for (std::size_t f = 0; f < rows.size(); ++f) {
+    for (std::size_t c = 0; c < judged[f].size(); ++c) {
+      judged[f][c] += probe.without_each[f][c] - examples[f].scores[c];
+    }
+  }
+  Candidate found = judge(below.name + "+choices", judged, labels_of(data));
+  found.head = below.head;
+  found.head.choice_probe = std::move(probe.direction);
+  return found;
+}
+
 /// The place of the one that choose_candidate() keeps, as if example `left_out` were not there.
 std::size_t choose(std::span<const Candidate> all, std::size_t usual, std::size_t left_out) {
   const std::vector<double>& losses = all[usual].losses;
@@ -154,8 +180,8 @@ std::size_t choose(std::span<const Candidate> all, std::size_t usual, std::size_
     if (n < 2) return usual;
     const double mean = sum / n;
     const double error = std::sqrt(std::max(0.0, squares / n - mean * mean) / (n - 1));
-    if (mean - error <= most) continue;
-    most = mean - error;
+    if (mean - kClearly * error <= most) continue;
+    most = mean - kClearly * error;
     chosen = c;
   }
   return chosen;
@@ -223,19 +249,32 @@ Head label_head(const ChoiceData& data, const ScoreTable& scores) {
 }
 
 std::vector<Candidate> candidates(const std::string& name, const ChoiceData& data,
-                                  const ScoreTable& scores) {
+                                  const ScoreTable& scores, std::span<const Matrix> states) {
   const auto answers = labels_of(data);
   const FoldHeads none{std::vector<Head>(answers.size()), {}};
   std::vector<Candidate> found;
   found.push_back(judge(name, apply_folds(data, scores, none.labels), answers));
-  if (!labels_shared(data)) return found;
-  const FoldHeads folds = fit_folds(data, scores);
-  found.push_back(judge(name + "+labels", apply_folds(data, scores, folds.labels), answers));
-  found.back().head = label_head(data, scores);
-  if (answers.size() > 1) {
-    found.push_back(probe_candidate(name + "+labels+probe", data, scores, folds));
+  std::size_t below = 0;
+  if (labels_shared(data)) {
+    const FoldHeads folds = fit_folds(data, scores);
+    found.push_back(judge(name + "+labels", apply_folds(data, scores, folds.labels), answers));
+    found.back().head = label_head(data, scores);
+    below = 1;
+    if (answers.size() > 1) {
+      found.push_back(probe_candidate(name + "+labels+probe", data, scores, folds));
+    }
+  }
+  if (!states.empty() && answers.size() > 1) {
+    found.push_back(choice_candidate(found[below], data, scores, states));
   }
   return found;
+}
+
+std::size_t usual_candidate(std::span<const Candidate> all) {
+  if (!all.back().head.choice_probe.empty() && all.back().losses.size() >= kFewAnswers) {
+    return all.size() - 1;
+  }
+  return all.size() > 1 && !all[1].head.labels.empty() ? 1 : 0;
 }
 
 Head probe_head(const ChoiceData& data, double ridge) {

@@ -48,19 +48,28 @@ struct Candidate {
 /// @param all  candidates over the same labelled examples, at least one
 [[nodiscard]] ScoreTable nested_scores(std::span<const Candidate> all, std::size_t usual);
 
-/// The candidates that one adapter's scores give: `name`, and where labels are shared
-/// `name`+labels (label calibration) and `name`+labels+probe.
+/// The candidates that one adapter's scores give: `name`; where labels are shared `name`+labels
+/// (label calibration) and `name`+labels+probe; where the choices' states are known and there are
+/// two answers, the last one of these without a probe with a choice probe on top: `name`+choices or
+/// `name`+labels+choices.
 /// @param scores  of all examples of `data`
+/// @param states  likewise, [choices, d] of each; may be empty
 [[nodiscard]] std::vector<Candidate> candidates(const std::string& name, const ChoiceData& data,
-                                                const ScoreTable& scores);
+                                                const ScoreTable& scores,
+                                                std::span<const Matrix> states = {});
+
+/// The place of the one among candidates() that is kept unless another one is clearly better: with
+/// a choice probe from kFewAnswers answers on, else with label calibration where labels repeat.
+[[nodiscard]] std::size_t usual_candidate(std::span<const Candidate> all);
+inline constexpr std::size_t kFewAnswers = 8;  ///< The least that was tried (customize.md).
 
 /// Label calibration of all examples, with their answers where they have some; an empty head when
 /// labels are not shared.
 [[nodiscard]] Head label_head(const ChoiceData& data, const ScoreTable& scores);
 
 /// The one to keep: `all[usual]`, unless another one's losses are lower, example by example, by
-/// more than one standard error of their mean difference; then the one for which that difference
-/// less its error is greatest. The least loss alone is decided by chance when examples are few
+/// more than two standard errors of their mean difference; then the one for which that difference
+/// less these is greatest. The least loss alone is decided by chance when examples are few
 /// (docs/design/customize.md).
 /// @param all  judged on the same examples, at least 2
 [[nodiscard]] const Candidate& choose_candidate(std::span<const Candidate> all, std::size_t usual);

@@ -117,6 +117,51 @@ TEST(Candidates, LabelCalibrationUndoesABiasOfOneLabel) {
   EXPECT_EQ(got[1].head.labels.size(), 3u);
 }
 
+/// States in which number 2 is greater for the right choice.
+std::vector<Matrix> telling_states(const ChoiceData& data) {
+  Rng rng(5);
+  std::vector<Matrix> states;
+  for (std::size_t k = 0; k < data.answers.size(); ++k) {
+    Matrix one(data.choices[k].size(), 6);
+    for (float& x : one.data) x = static_cast<float>(rng.normal());
+    one.at(static_cast<std::size_t>(data.answers[k]), 2) += 4;
+    states.push_back(std::move(one));
+  }
+  return states;
+}
+
+TEST(Candidates, AChoiceProbeReadsWhatTheScoresDoNotSay) {
+  ChoiceData data = three_labels(30);
+  const ScoreTable scores = noise(30, 1);
+  const auto states = telling_states(data);
+
+  auto got = candidates("blend", data, scores, states);
+  ASSERT_EQ(got.size(), 4u);
+  EXPECT_EQ(got[3].name, "blend+labels+choices");
+  EXPECT_GT(got[3].accuracy.accuracy, 0.8);
+  EXPECT_LT(got[1].accuracy.accuracy, 0.6);
+  EXPECT_EQ(got[3].head.labels, got[1].head.labels);
+  EXPECT_EQ(got[3].head.choice_probe.size(), 6u);
+  EXPECT_EQ(usual_candidate(got), 3u);
+
+  for (std::size_t k = 0; k < 30; ++k) {
+    for (std::string& choice : data.choices[k]) choice += std::to_string(k);
+  }
+  got = candidates("base", data, scores, states);
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_EQ(got[1].name, "base+choices");
+  EXPECT_EQ(usual_candidate(got), 1u);
+}
+
+TEST(Candidates, TheUsualOneOfFewAnswersHasNoChoiceProbe) {
+  const ChoiceData data = three_labels(kFewAnswers - 1);
+  const ScoreTable scores = noise(kFewAnswers - 1, 1);
+  const auto with = candidates("blend", data, scores, telling_states(data));
+  EXPECT_EQ(with.back().name, "blend+labels+choices");
+  EXPECT_EQ(usual_candidate(with), 1u);
+  EXPECT_EQ(usual_candidate(candidates("blend", data, scores)), 1u);
+}
+
 TEST(Candidates, LabelBiasesOfAnExampleAreFittedWithoutIt) {
   const ChoiceData data = three_labels(7);
   const ScoreTable scores = noise(7, 1);

@@ -53,9 +53,9 @@ class Customizer {
   /// Sets an adapter in the number type that `ask` will read it in.
   void set_adapter(const Adapter& adapter);
   /// Scores of all examples with choices, or of those with answers, under the adapter that is set.
-  ScoreTable score(const std::string& step);
+  ScoredPrompts score(const std::string& step);
   ScoreTable score_labelled(const std::string& step, std::span<const float> weights);
-  std::vector<Candidate> refined(const ScoreTable& blended);
+  std::vector<Candidate> refined(const ScoredPrompts& blended);
   [[nodiscard]] bool compares() const { return options_.leave_one_out && report_.n_labelled >= 2; }
   void choose();
   void keep(const Candidate& kept);
@@ -173,11 +173,13 @@ void Customizer::set_adapter(const Adapter& adapter) {
   engine_.set_adapter_bytes(adapter_to_gguf(adapter, file), "blend");
 }
 
-ScoreTable Customizer::score(const std::string& step) {
+ScoredPrompts Customizer::score(const std::string& step) {
   const Timer timer(report_.seconds.score);
   // A single pass is over sooner than the upper blocks are loaded once more.
   const int first_layer = compares() ? pool_.manifest().first_layer : 0;
-  if (!ready_) ready_ = engine_.prepare(prompts_, first_layer);
+  if (!ready_) {
+    ready_ = engine_.prepare(prompts_, {.first_layer = first_layer, .states = compares()});
+  }
   return score_all(engine_, *ready_, {step, 0, prompts_.size()}, on_progress_);
 }
 
@@ -187,19 +189,19 @@ ScoreTable Customizer::score_labelled(const std::string& step, std::span<const f
   if (!labelled_) {
     std::vector<RenderedPrompt> prompts;
     for (const std::size_t k : rows) prompts.push_back(prompts_[k]);
-    labelled_ = engine_.prepare(prompts, pool_.manifest().first_layer);
+    labelled_ = engine_.prepare(prompts, {.first_layer = pool_.manifest().first_layer});
   }
-  return score_all(engine_, *labelled_, {step, 0, rows.size()}, on_progress_);
+  return score_all(engine_, *labelled_, {step, 0, rows.size()}, on_progress_).scores;
 }
 
 /// The refined candidates on true scores: example k by the weights fitted without it.
-std::vector<Candidate> Customizer::refined(const ScoreTable& blended) {
+std::vector<Candidate> Customizer::refined(const ScoredPrompts& blended) {
   const Timer timer(report_.seconds.refine);
   const auto rows = labelled(data_);
   ScoreTable at_w0;
   std::vector<int> answers;
   for (const std::size_t k : rows) {
-    at_w0.push_back(blended[k]);
+    at_w0.push_back(blended.scores[k]);
     answers.push_back(data_.answers[k]);
   }
   std::size_t pass = 0;
@@ -208,19 +210,21 @@ std::vector<Candidate> Customizer::refined(const ScoreTable& blended) {
         return score_labelled(fmt::format("refine {} of {}", ++pass, pool_.size() + 1), weights);
       });
   const Refined fit = refine_weights(linear);
-  ScoreTable scores = blended;
+  ScoredPrompts scored = blended;
   for (std::size_t f = 0; f < rows.size(); ++f) {
     throw_if_interrupted();
     set_adapter(pool_.blend(fit.without_each[f], options_.blend).adapter);
-    scores[rows[f]] =
-        mean_log_probs(engine_.score({.prompt = prompts_[rows[f]], .embed = false}, {}));
+    const ScoreResult result =
+        engine_.score({.prompt = prompts_[rows[f]], .embed = false, .states = true}, {});
+    scored.scores[rows[f]] = mean_log_probs(result);
+    if (!scored.states.empty()) scored.states[rows[f]] = states_of(result);
     if (on_progress_) {
       on_progress_(
           {fmt::format("refine {} of {}", pass + 1, pool_.size() + 1), f + 1, rows.size()});
     }
   }
   refined_weights_ = fit.weights;
-  return candidates("refined", data_, scores);
+  return candidates("refined", data_, scored.scores, scored.states);
 }
 
 /// Scores what the examples allow, compares, and keeps the best.
@@ -238,7 +242,7 @@ void Customizer::choose() {
     if (labels_shared(data_)) {
       keep_some(options_.label_examples);
       set_adapter(blend_.adapter);
-      const ScoreTable scores = score("label calibration");
+      const ScoreTable scores = score("label calibration").scores;
       only.head = label_head(data_, scores);
       if (!only.head.empty()) only.name = "blend+labels";
       for (std::size_t k = 0; k < scores.size(); ++k) {
@@ -248,11 +252,14 @@ void Customizer::choose() {
     return keep(only);
   }
   set_adapter(blend_.adapter);
-  const ScoreTable blended = score("score blend");
-  std::vector<Candidate> all = candidates("blend", data_, blended);
-  const std::size_t usual = all.size() > 1 ? 1 : 0;  // with label calibration where labels repeat
+  const ScoredPrompts blended = score("score blend");
+  std::vector<Candidate> all = candidates("blend", data_, blended.scores, blended.states);
+  const std::size_t usual = usual_candidate(all);
   engine_.set_adapters({});
-  for (Candidate& c : candidates("base", data_, score("score base"))) all.push_back(std::move(c));
+  const ScoredPrompts base = score("score base");
+  for (Candidate& c : candidates("base", data_, base.scores, base.states)) {
+    all.push_back(std::move(c));
+  }
   if (options_.refine) {
     for (Candidate& c : refined(blended)) all.push_back(std::move(c));
   }

@@ -66,7 +66,7 @@ struct CustomizeReport {
   std::size_t n_examples = 0;
   std::size_t n_labelled = 0;    ///< With choices and an answer.
   std::size_t cut_examples = 0;  ///< Whose passage was cut; see CustomizeOptions::context_tokens.
-  std::string kept;              ///< "blend", "blend+labels", "refined", "base+labels", ...
+  std::string kept;              ///< "blend", "blend+labels", "refined+choices", ...
   std::optional<LeaveOneOut> leave_one_out;
   /// [n_labelled][choices] of the labelled examples, by nested leave-one-out: what the calibration
   /// was fitted on. Empty without a comparison.

@@ -66,7 +66,9 @@ DeviceChoice TaskOnDevice::choose(Engine& engine, const Example& question) const
   if (question.kind != ExampleKind::Choices || question.choices.size() < 2) {
     throw Error(ErrorCode::InvalidArgument, "a question with choices needs at least 2 of them");
   }
-  const ScoreRequest request{.prompt = prompt(question), .embed = info_ && embeds_in_pass_};
+  const ScoreRequest request{.prompt = prompt(question),
+                             .embed = info_ && embeds_in_pass_,
+                             .states = info_ && !info_->head.choice_probe.empty()};
   ScoreResult scored = engine.score(request, info_ ? info_->embedding : EmbeddingSpec{});
   if (info_ && !embeds_in_pass_) {
     const Matrix hidden = engine.embed(std::span(&request.prompt, 1), info_->embedding);
@@ -80,7 +82,7 @@ DeviceChoice TaskOnDevice::judge(const Example& question, const ScoreResult& sco
   const std::vector<float> z = embedding(scored.hidden);
   out.scores = mean_log_probs(scored);
   if (info_ && !info_->head.empty()) {
-    out.scores = apply_head(info_->head, question.choices, out.scores, z);
+    out.scores = apply_head(info_->head, question.choices, out.scores, z, states_of(scored));
   }
   out.choice = static_cast<int>(std::ranges::max_element(out.scores) - out.scores.begin());
   out.raw = choice_signals(out.scores);

@@ -5,14 +5,18 @@
 namespace crayon {
 namespace {
 
-TEST(LeaveOneOut, OfTheBestOfManyIsOptimisticAndNestedIsNot) {
-  for (const World& world : simulated_worlds().first(2)) {
+TEST(LeaveOneOut, OfWhatIsKeptClaimsLittleMoreThanIsTrueAndNestedStillLess) {
+  double left_out = 0;
+  double nested = 0;
+  for (const World& world : simulated_worlds()) {
     const auto got = simulate(world, 16, 24);
-    EXPECT_GT(got[kInSample].gap, 0.06) << world.name << ": the head has seen the example";
-    EXPECT_GT(got[kLeaveOneOut].gap, 0.02) << world.name << ": it was chosen for its few errors";
-    EXPECT_LT(got[kNested].gap, got[kLeaveOneOut].gap - 0.03) << world.name;
+    EXPECT_GT(got[kInSample].gap, 0.02) << world.name << ": the head has seen the example";
+    EXPECT_LT(got[kLeaveOneOut].gap, got[kInSample].gap - 0.02) << world.name;
     EXPECT_LT(got[kNested].gap, 0.06) << world.name;
+    left_out += got[kLeaveOneOut].gap;
+    nested += got[kNested].gap;
   }
+  EXPECT_LT(nested, left_out) << "what is kept was chosen for its few errors";
 }
 
 }  // namespace

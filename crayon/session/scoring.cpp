@@ -61,16 +61,32 @@ std::vector<float> mean_log_probs(const ScoreResult& result) {
   return scores;
 }
 
-std::vector<std::vector<float>> score_all(Engine& engine, const PreparedPrompts& prompts,
-                                          StepProgress progress, const OnProgress& on_progress) {
+Matrix states_of(const ScoreResult& result) {
+  Matrix states;
+  for (const ScoredChoice& choice : result.choices) {
+    if (choice.state.empty()) return {};
+    states.data.insert(states.data.end(), choice.state.begin(), choice.state.end());
+    states.cols = choice.state.size();
+    ++states.rows;
+  }
+  return states;
+}
+
+ScoredPrompts score_all(Engine& engine, const PreparedPrompts& prompts, StepProgress progress,
+                        const OnProgress& on_progress) {
   const auto results = engine.score_prepared(prompts, [&](std::size_t done) {
     throw_if_interrupted();
     progress.done = done;
     if (on_progress) on_progress(progress);
   });
-  std::vector<std::vector<float>> scores;
-  for (const ScoreResult& result : results) scores.push_back(mean_log_probs(result));
-  return scores;
+  ScoredPrompts scored;
+  for (const ScoreResult& result : results) {
+    scored.scores.push_back(mean_log_probs(result));
+    if (Matrix states = states_of(result); states.rows > 0) {
+      scored.states.push_back(std::move(states));
+    }
+  }
+  return scored;
 }
 
 }  // namespace crayon

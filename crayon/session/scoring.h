@@ -40,14 +40,19 @@ using OnProgress = std::function<void(const StepProgress&)>;
 
 /// @return scores, one a choice
 [[nodiscard]] std::vector<float> mean_log_probs(const ScoreResult& result);
+/// @return [choices, d]; empty where states were not asked for
+[[nodiscard]] Matrix states_of(const ScoreResult& result);
+
+/// What prompts with choices came to, in their order.
+struct ScoredPrompts {
+  std::vector<std::vector<float>> scores;  ///< One a choice.
+  std::vector<Matrix> states;              ///< [choices, d]; none unless prepared with them.
+};
 
 /// Scores prompts that the engine has prepared with the adapter that is set.
 /// @param progress  the step's name and the number of prompts
-/// @return  for each prompt its scores, one a choice
 /// @throws Interrupted  on Ctrl-C, between two passes
-[[nodiscard]] std::vector<std::vector<float>> score_all(Engine& engine,
-                                                        const PreparedPrompts& prompts,
-                                                        StepProgress progress,
-                                                        const OnProgress& on_progress = {});
+[[nodiscard]] ScoredPrompts score_all(Engine& engine, const PreparedPrompts& prompts,
+                                      StepProgress progress, const OnProgress& on_progress = {});
 
 }  // namespace crayon

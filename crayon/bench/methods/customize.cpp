@@ -1,5 +1,5 @@
 // customize: what `crayon customize` keeps: blend or base, with or without label calibration and
-// probe, by leave-one-out. Its head belongs to it, so the switch of label calibration leaves it as
+// probes, by leave-one-out. Its head belongs to it, so the switch of label calibration leaves it as
 // it is.
 #include "crayon/session/customize.h"
 
@@ -25,7 +25,7 @@ CRAYON_BENCH_METHOD(customize) = {
     .order = 90,
     .summary = "what `crayon customize` keeps by leave-one-out, head included",
     .sees = Method::Sees::Labels,
-    .version = 3,
+    .version = 4,
     .prepare = prepare,
 };
 

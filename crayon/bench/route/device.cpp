@@ -51,28 +51,36 @@ RouteDevice::RouteDevice(Pool& pool, BenchScorer& scorer, const std::vector<Benc
       base_(report_.kept.starts_with("base")),
       task_(scorer.model(), opened(*report_.task.info)) {}
 
-ScoreTable RouteDevice::raw_scores(const std::vector<BenchRow>& rows) {
-  return scorer_.score(base_ ? nullptr : &report_.task.adapter, rows).scores;
+RowScores RouteDevice::raw_scores(const std::vector<BenchRow>& rows) {
+  const Adapter* adapter = base_ ? nullptr : &report_.task.adapter;
+  return info().head.choice_probe.empty() ? scorer_.score(adapter, rows)
+                                          : scorer_.score_with_states(adapter, rows);
 }
 
 DeviceRows RouteDevice::answer(const std::vector<BenchRow>& rows) {
   DeviceRows found;
   if (rows.empty()) return found;
-  const ScoreTable raw = raw_scores(rows);
+  const RowScores raw = raw_scores(rows);
   const Matrix hidden = scorer_.embed(rows, info().embedding);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     ScoreResult scored;
-    for (const float score : raw[i]) scored.choices.push_back({.sum_log_prob = score, .tokens = 1});
+    for (const float score : raw.scores[i]) {
+      scored.choices.push_back({.sum_log_prob = score, .tokens = 1, .state = {}});
+    }
+    for (std::size_t c = 0; !raw.states.empty() && c < scored.choices.size(); ++c) {
+      const auto state = raw.states[i].row(c);
+      scored.choices[c].state.assign(state.begin(), state.end());
+    }
     const auto h = hidden.row(i);
     scored.hidden.assign(h.begin(), h.end());
     DeviceChoice choice = task_.judge(rows[i].example, scored);
-    add_row(rows[i], raw[i], std::move(choice.scores), choice.signals, found);
+    add_row(rows[i], raw.scores[i], std::move(choice.scores), choice.signals, found);
   }
   return found;
 }
 
 DeviceRows RouteDevice::answer_examples() {
-  const ScoreTable raw = raw_scores(examples_);
+  const ScoreTable raw = raw_scores(examples_).scores;
   const ScoreTable& scores = report_.judged_scores;
   DeviceRows found;
   for (std::size_t k = 0; k < examples_.size(); ++k) {

@@ -30,8 +30,8 @@ class RouteDevice {
   [[nodiscard]] const TaskInfo& info() const { return *report_.task.info; }
 
  private:
-  /// Scores before the head.
-  [[nodiscard]] ScoreTable raw_scores(const std::vector<BenchRow>& rows);
+  /// Scores before the head, and the choices' states where it needs them.
+  [[nodiscard]] RowScores raw_scores(const std::vector<BenchRow>& rows);
 
   Pool& pool_;
   BenchScorer& scorer_;

@@ -10,10 +10,17 @@
 #include "crayon/base/error.h"
 
 namespace crayon::internal {
+namespace {
 
-void HiddenState::start(int layer, bool end_pass) {
-  // Layer 0 is what the blocks are fed with; block k-1 puts out layer k.
-  name_ = layer == 0 ? "embd" : fmt::format("l_out-{}", layer - 1);
+/// Layer 0 is what the blocks are fed with; block k-1 puts out layer k.
+std::string tensor_of(int layer) {
+  return layer == 0 ? "embd" : fmt::format("l_out-{}", layer - 1);
+}
+
+}  // namespace
+
+void HiddenState::start(std::string tensor, bool end_pass) {
+  name_ = std::move(tensor);
   end_pass_ = end_pass;
   keeps_rows_ = false;
   seen_ = 0;
@@ -22,13 +29,19 @@ void HiddenState::start(int layer, bool end_pass) {
 }
 
 void HiddenState::begin(const EmbeddingSpec& spec, bool end_pass) {
-  start(spec.layer, end_pass);
+  start(tensor_of(spec.layer), end_pass);
   pooling_ = spec.pooling;
   sum_.clear();
 }
 
 void HiddenState::begin_rows(int layer) {
-  start(layer, /*end_pass=*/true);
+  start(tensor_of(layer), /*end_pass=*/true);
+  keeps_rows_ = true;
+  kept_rows_ = {};
+}
+
+void HiddenState::begin_outputs() {
+  start("result_norm", /*end_pass=*/false);
   keeps_rows_ = true;
   kept_rows_ = {};
 }

@@ -20,10 +20,12 @@ class HiddenState {
   void begin(const EmbeddingSpec& spec, bool end_pass);
   /// Collects every row of what block layer - 1 puts out, and ends each pass there.
   void begin_rows(int layer);
+  /// Collects what the model's last norm puts out, of the tokens whose logits are wanted.
+  void begin_outputs();
   /// Goes idle; the pooled state [d]. A prompt of one token has its mean over that token.
   /// @throws Error Unavailable  the pass did not show the layer
   [[nodiscard]] std::vector<float> finish();
-  /// Goes idle; all rows since begin_rows(), [n, d]. @throws Error  as finish()
+  /// Goes idle; all rows since begin_rows() or begin_outputs(), [n, d]. @throws Error  as finish()
   [[nodiscard]] Matrix finish_rows();
   void abandon() { active_ = false; }  ///< Goes idle without a result.
 
@@ -33,7 +35,7 @@ class HiddenState {
  private:
   bool wants(const ggml_tensor* tensor) const;
   void take(const ggml_tensor* tensor);
-  void start(int layer, bool end_pass);
+  void start(std::string tensor, bool end_pass);
   void stop();
 
   bool active_ = false;

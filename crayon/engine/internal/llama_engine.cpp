@@ -11,6 +11,7 @@
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
 #include "crayon/base/interrupt.h"
+#include "crayon/engine/internal/choice_state.h"
 #include "crayon/engine/internal/context_params.h"
 #include "crayon/engine/internal/log_softmax.h"
 #include "crayon/engine/internal/packed_scorer.h"
@@ -58,6 +59,8 @@ class LlamaEngine::Capture {
   Capture(HiddenState& state, const EmbeddingSpec& spec, bool end_pass) : state_(state) {
     state_.begin(spec, end_pass);
   }
+  /// Of the tokens whose logits are wanted.
+  explicit Capture(HiddenState& state) : state_(state) { state_.begin_outputs(); }
   Capture(const Capture&) = delete;
   ~Capture() { state_.abandon(); }
 
@@ -219,11 +222,16 @@ ScoreResult LlamaEngine::score(const ScoreRequest& request, const EmbeddingSpec&
   result.cut_tokens = tokens.cut_tokens;
   read_prompt(request, tokens, spec, result);
 
-  std::vector<double> sums = score_first_tokens(tokens);
+  for (std::size_t i = 0; i < tokens.branches.size(); ++i) {
+    const auto scored = tokens.branches[i].size() - tokens.unscored[i];
+    result.choices.push_back({.sum_log_prob = 0, .tokens = static_cast<int>(scored), .state = {}});
+  }
+  Sums sums{
+      .log_probs = score_first_tokens(tokens), .choices = result.choices, .states = request.states};
   std::vector<Branch> round;
   std::size_t cells = 0;
   for (std::size_t i = 0; i < tokens.branches.size(); ++i) {
-    const std::size_t more = tokens.branches[i].size() - 1;  // the last token is only predicted
+    const std::size_t more = sums.read(tokens.branches[i]);
     if (round.size() == static_cast<std::size_t>(options_.max_choices) ||
         tokens.prefix.size() + cells + more > cells_) {
       score_round(round, tokens.prefix.size(), sums);
@@ -235,9 +243,8 @@ ScoreResult LlamaEngine::score(const ScoreRequest& request, const EmbeddingSpec&
   }
   score_round(round, tokens.prefix.size(), sums);
 
-  for (std::size_t i = 0; i < sums.size(); ++i) {
-    const auto scored = tokens.branches[i].size() - tokens.unscored[i];
-    result.choices.push_back({static_cast<float>(sums[i]), static_cast<int>(scored)});
+  for (std::size_t i = 0; i < result.choices.size(); ++i) {
+    result.choices[i].sum_log_prob = static_cast<float>(sums.log_probs[i]);
   }
   return result;
 }
@@ -254,8 +261,7 @@ std::vector<double> LlamaEngine::score_first_tokens(const TokenizedChoices& toke
   return sums;
 }
 
-void LlamaEngine::score_round(std::span<const Branch> round, std::size_t prefix,
-                              std::vector<double>& sums) {
+void LlamaEngine::score_round(std::span<const Branch> round, std::size_t prefix, Sums& sums) {
   if (round.empty()) return;
   for (std::size_t i = 0; i < round.size(); ++i) {
     context_.copy_sequence(0, static_cast<int>(i) + 1);
@@ -264,29 +270,42 @@ void LlamaEngine::score_round(std::span<const Branch> round, std::size_t prefix,
   for (std::size_t i = 0; i < round.size(); ++i) context_.remove_sequence(static_cast<int>(i) + 1);
 }
 
-void LlamaEngine::decode_branches(std::span<const Branch> round, std::size_t prefix,
-                                  std::vector<double>& sums) {
+void LlamaEngine::decode_branches(std::span<const Branch> round, std::size_t prefix, Sums& sums) {
   struct Wanted {
     std::size_t entry, choice;
     int next;  // the token whose log-prob the entry's row holds
   };
+  struct State {
+    std::size_t row, choice;
+  };
   LlamaBatch batch;
   std::vector<Wanted> wanted;
+  std::vector<State> states;
   const auto flush = [&] {
     throw_if_interrupted();
-    if (batch.size() > 0) context_.decode(batch);
+    if (batch.size() > 0 && states.empty()) context_.decode(batch);
+    if (!states.empty()) {
+      const Capture capture(*hidden_);
+      context_.decode(batch);
+      const Matrix rows = hidden_->finish_rows();
+      for (const auto& s : states) add_state(sums.choices[s.choice], rows.row(s.row));
+    }
     for (const auto& w : wanted) {
       const auto row = context_.logits(w.entry);
-      sums[w.choice] += row[static_cast<std::size_t>(w.next)] - log_total(row);
+      sums.log_probs[w.choice] += row[static_cast<std::size_t>(w.next)] - log_total(row);
     }
     batch.clear();
     wanted.clear();
+    states.clear();
   };
   for (std::size_t b = 0; b < round.size(); ++b) {
     const Branch& branch = round[b];
-    for (std::size_t j = 0; j + 1 < branch.tokens.size(); ++j) {
-      const bool output = j + 1 >= branch.unscored;
-      if (output) wanted.push_back({batch.size(), branch.choice, branch.tokens[j + 1]});
+    for (std::size_t j = 0; j < sums.read(branch.tokens); ++j) {
+      const bool predicts = j + 1 < branch.tokens.size() && j + 1 >= branch.unscored;
+      const bool state = sums.states && j >= branch.unscored;
+      const bool output = predicts || state;
+      if (predicts) wanted.push_back({batch.size(), branch.choice, branch.tokens[j + 1]});
+      if (state) states.push_back({batch.outputs(), branch.choice});
       batch.add({.token = branch.tokens[j],
                  .position = static_cast<int>(prefix + j),
                  .sequence = static_cast<int>(b) + 1,
@@ -305,7 +324,8 @@ double LlamaEngine::log_total(std::span<const float> row) const {
 }
 
 std::unique_ptr<PreparedPrompts> LlamaEngine::prepare(std::span<const RenderedPrompt> prompts,
-                                                      int first_layer, const OnPrompts& on_done) {
+                                                      const PrepareOptions& options,
+                                                      const OnPrompts& on_done) {
   std::vector<TokenizedChoices> tokens;
   for (const RenderedPrompt& prompt : prompts) {
     throw_if_interrupted();
@@ -313,7 +333,7 @@ std::unique_ptr<PreparedPrompts> LlamaEngine::prepare(std::span<const RenderedPr
     tokens.push_back(
         tokenize_choices(prompt, tokenize_, static_cast<std::size_t>(context_tokens_)));
   }
-  return packed_.prepare(tokens, first_layer, on_done);
+  return packed_.prepare(tokens, options, on_done);
 }
 
 std::vector<ScoreResult> LlamaEngine::score_prepared(const PreparedPrompts& prompts,

@@ -23,7 +23,8 @@ class LlamaEngine final : public Engine {
   Matrix embed(std::span<const RenderedPrompt> prompts, const EmbeddingSpec& spec,
                const std::function<void(std::size_t)>& on_done) override;
   ScoreResult score(const ScoreRequest& request, const EmbeddingSpec& spec) override;
-  std::unique_ptr<PreparedPrompts> prepare(std::span<const RenderedPrompt> prompts, int first_layer,
+  std::unique_ptr<PreparedPrompts> prepare(std::span<const RenderedPrompt> prompts,
+                                           const PrepareOptions& options,
                                            const OnPrompts& on_done) override;
   std::vector<ScoreResult> score_prepared(const PreparedPrompts& prompts,
                                           const OnPrompts& on_done) override;
@@ -40,6 +41,16 @@ class LlamaEngine final : public Engine {
     std::size_t choice;
     std::span<const int> tokens;
     std::size_t unscored;  ///< First tokens that belong to the prompt.
+  };
+  /// What is added up over the tokens of the choices.
+  struct Sums {
+    std::vector<double> log_probs;
+    std::vector<ScoredChoice>& choices;  ///< For their states.
+    bool states;
+    /// How many tokens of a branch are read: the last one is only predicted, unless for its state.
+    [[nodiscard]] std::size_t read(std::span<const int> branch) const {
+      return states ? branch.size() : branch.size() - 1;
+    }
   };
   class Capture;
   class Base;
@@ -59,9 +70,8 @@ class LlamaEngine final : public Engine {
   bool same_pass_embeds(const ScoreRequest& request, const TokenizedChoices& tokens,
                         const EmbeddingSpec& spec) const;
   std::vector<double> score_first_tokens(const TokenizedChoices& tokens) const;
-  void score_round(std::span<const Branch> round, std::size_t prefix, std::vector<double>& sums);
-  void decode_branches(std::span<const Branch> round, std::size_t prefix,
-                       std::vector<double>& sums);
+  void score_round(std::span<const Branch> round, std::size_t prefix, Sums& sums);
+  void decode_branches(std::span<const Branch> round, std::size_t prefix, Sums& sums);
   /// log_sum_exp of a row of logits. @throws Error CorruptFile  it is not finite
   [[nodiscard]] double log_total(std::span<const float> row) const;
   /// @param gguf  the same adapter, whose numbers have this type

@@ -7,6 +7,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
+#include "crayon/engine/internal/choice_state.h"
 #include "crayon/engine/internal/context_params.h"
 #include "crayon/engine/internal/crown.h"
 #include "crayon/engine/internal/log_softmax.h"
@@ -36,9 +37,19 @@ ScoreResult unscored(const TokenizedChoices& tokens) {
   result.cut_tokens = tokens.cut_tokens;
   for (std::size_t c = 0; c < tokens.branches.size(); ++c) {
     const auto n = tokens.branches[c].size() - tokens.unscored[c];
-    result.choices.push_back({.sum_log_prob = 0, .tokens = static_cast<int>(n)});
+    result.choices.push_back({.sum_log_prob = 0, .tokens = static_cast<int>(n), .state = {}});
   }
   return result;
+}
+
+/// Adds the states of the pass's rows to their choices.
+void add_states(const PackedPass& pass, const Matrix& rows, std::vector<ScoreResult>& results) {
+  std::size_t entry = 0;
+  std::size_t row = 0;  // that stands for `entry`, if its logits are wanted
+  for (const StateReading& reading : pass.states) {
+    for (; entry < reading.entry; ++entry) row += pass.tokens[entry].output ? 1 : 0;
+    add_state(results[reading.prompt].choices[reading.choice], rows.row(row));
+  }
 }
 
 }  // namespace
@@ -89,11 +100,12 @@ Matrix PackedScorer::read_trunk(const PackedPass& pass) {
 }
 
 std::unique_ptr<PreparedPrompts> PackedScorer::prepare(std::span<const TokenizedChoices> prompts,
-                                                       const OnPrompts& on_done) {
+                                                       bool states, const OnPrompts& on_done) {
   auto prepared = std::make_unique<PackedPrompts>();
   const auto start = std::chrono::steady_clock::now();
   prepared->first_layer_ = first_layer_;
-  prepared->passes_ = pack(prompts, limits_);
+  prepared->states_ = states;
+  prepared->passes_ = pack(prompts, limits_, states);
   for (const TokenizedChoices& tokens : prompts) prepared->unscored_.push_back(unscored(tokens));
   for (const PackedPass& pass : prepared->passes_) {
     if (first_layer_ == 0) break;
@@ -104,6 +116,20 @@ std::unique_ptr<PreparedPrompts> PackedScorer::prepare(std::span<const Tokenized
   prepared->seconds_ =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return prepared;
+}
+
+/// Runs the pass; where states are asked for, adds them.
+void PackedScorer::decode(LlamaBatch& batch, const PackedPass& pass,
+                          std::vector<ScoreResult>& results) {
+  if (pass.states.empty()) return context_->decode(batch);
+  hidden_.begin_outputs();
+  try {
+    context_->decode(batch);
+  } catch (...) {
+    hidden_.abandon();
+    throw;
+  }
+  add_states(pass, hidden_.finish_rows(), results);
 }
 
 /// Adds what the rows of logits say to the choices' scores.
@@ -132,7 +158,7 @@ std::vector<ScoreResult> PackedScorer::score(const PackedPrompts& prompts,
     fill(batch, pass);
     if (!prompts.hidden_.empty()) batch.feed(prompts.hidden_[i].data);
     if (pass.clears) context_->clear();
-    context_->decode(batch);
+    decode(batch, pass, results);
     read_pass(pass, results);
     if (on_done) on_done(pass.done);
   }

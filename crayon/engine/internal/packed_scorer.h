@@ -21,6 +21,7 @@ class PackedPrompts final : public PreparedPrompts {
  private:
   friend class PackedScorer;
   int first_layer_ = 0;
+  bool states_ = false;
   double seconds_ = 0;
   std::vector<PackedPass> passes_;
   std::vector<Matrix> hidden_;         ///< [tokens, d] of each pass; none where tokens are read.
@@ -35,7 +36,7 @@ class PackedScorer {
   PackedScorer(const EngineModel& model, const EngineOptions& options, int first_layer);
 
   [[nodiscard]] std::unique_ptr<PreparedPrompts> prepare(std::span<const TokenizedChoices> prompts,
-                                                         const OnPrompts& on_done);
+                                                         bool states, const OnPrompts& on_done);
   [[nodiscard]] std::vector<ScoreResult> score(const PackedPrompts& prompts,
                                                const OnPrompts& on_done);
 
@@ -44,6 +45,7 @@ class PackedScorer {
 
  private:
   [[nodiscard]] Matrix read_trunk(const PackedPass& pass);
+  void decode(LlamaBatch& batch, const PackedPass& pass, std::vector<ScoreResult>& results);
   void read_pass(const PackedPass& pass, std::vector<ScoreResult>& results);
 
   EngineModel model_;

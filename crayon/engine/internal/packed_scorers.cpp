@@ -11,10 +11,12 @@ PackedScorer& PackedScorers::scorer(int first_layer) {
 }
 
 std::unique_ptr<PreparedPrompts> PackedScorers::prepare(std::span<const TokenizedChoices> prompts,
-                                                        int first_layer, const OnPrompts& on_done) {
+                                                        const PrepareOptions& options,
+                                                        const OnPrompts& on_done) {
+  const int first_layer = options.first_layer;
   const bool splits = options_.splits && first_layer > 0 &&
                       first_layer < model_.keep->base().n_layers && has_crown(*model_.gguf);
-  return scorer(splits ? first_layer : 0).prepare(prompts, on_done);
+  return scorer(splits ? first_layer : 0).prepare(prompts, options.states, on_done);
 }
 
 std::vector<ScoreResult> PackedScorers::score(const PackedPrompts& prompts,

@@ -18,7 +18,8 @@ class PackedScorers {
 
   /// Engine::prepare. Where the model is not to be split, or cannot be, first_layer counts as 0.
   [[nodiscard]] std::unique_ptr<PreparedPrompts> prepare(std::span<const TokenizedChoices> prompts,
-                                                         int first_layer, const OnPrompts& on_done);
+                                                         const PrepareOptions& options,
+                                                         const OnPrompts& on_done);
   [[nodiscard]] std::vector<ScoreResult> score(const PackedPrompts& prompts,
                                                const CurrentAdapter& adapter,
                                                const OnPrompts& on_done);

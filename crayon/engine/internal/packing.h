@@ -36,16 +36,25 @@ struct Reading {
   int next = 0;
 };
 
+/// The state of the row that stands for `entry` is one of a choice's tokens.
+struct StateReading {
+  std::size_t entry = 0;  ///< As in Reading.
+  std::size_t prompt = 0;
+  std::size_t choice = 0;
+};
+
 struct PackedPass {
   std::vector<PackedToken> tokens;
   std::vector<Reading> readings;
-  bool clears = false;   ///< The cache is emptied before this pass.
-  std::size_t done = 0;  ///< Prompts that are finished once it has run.
+  std::vector<StateReading> states;  ///< None unless asked for.
+  bool clears = false;               ///< The cache is emptied before this pass.
+  std::size_t done = 0;              ///< Prompts that are finished once it has run.
 };
 
 /// The passes for these prompts, in their order.
+/// @param states  also read the states of the choices' tokens, the last one among them
 /// @throws Error InvalidArgument  limits that leave no room for a prompt and one choice
 [[nodiscard]] std::vector<PackedPass> pack(std::span<const TokenizedChoices> prompts,
-                                           const PackLimits& limits);
+                                           const PackLimits& limits, bool states = false);
 
 }  // namespace crayon::internal

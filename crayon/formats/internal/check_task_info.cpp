@@ -63,6 +63,11 @@ void check_head(const TaskInfo& info, const std::string& file) {
   if (!head.bias.empty()) check_size(head.bias.size(), labels.size(), "the head's biases", file);
   check_matrix(head.probe, "the probe's numbers", file);
   if (!std::isfinite(head.probe_weight)) throw corrupt(file, "the probe's weight is not finite");
+  check_finite(head.choice_probe, "the choice probe's numbers", file);
+  if (!head.choice_probe.empty()) {
+    check_size(head.choice_probe.size(), static_cast<std::size_t>(info.base.d_model),
+               "the choice probe's numbers", file);
+  }
   if (head.probe.rows == 0) return;
   check_size(head.probe.rows, labels.size(), "the probe's rows", file);
   check_size(head.probe.cols, info.whitening.projection.rows + 1, "the probe's columns", file);

@@ -9,6 +9,7 @@ namespace crayon {
 namespace {
 
 constexpr std::uint64_t kFormatVersion = 1;
+constexpr std::uint64_t kWithChoiceProbe = 2;  // older programs would answer without it
 
 // What a mark of a judged request is the sum of.
 constexpr std::uint64_t kRight = 1;
@@ -139,7 +140,8 @@ void put_task_info(const TaskInfo& info, std::map<std::string, GgufValue>& metad
   const auto put = [&](const char* key, auto values) {
     metadata[key] = GgufArray(std::move(values));
   };
-  metadata[kTaskVersionKey] = kFormatVersion;
+  const bool probes = !info.head.choice_probe.empty();
+  metadata[kTaskVersionKey] = probes ? kWithChoiceProbe : kFormatVersion;
   metadata["crayon.task"] = to_json(info).dump(-1, ' ', false, Json::error_handler_t::replace);
   put("crayon.weights", info.weights);
   put("crayon.recent_scores", info.recent_scores);
@@ -150,16 +152,17 @@ void put_task_info(const TaskInfo& info, std::map<std::string, GgufValue>& metad
   put("crayon.head.labels", info.head.labels);
   put("crayon.head.bias", info.head.bias);
   put("crayon.head.probe", info.head.probe.data);
+  if (probes) put("crayon.head.choice_probe", info.head.choice_probe);
 }
 
 TaskInfo read_task_info(const Gguf& gguf) {
   const std::uint64_t version = gguf.number(kTaskVersionKey);
-  if (version != kFormatVersion) {
+  if (version != kFormatVersion && version != kWithChoiceProbe) {
     throw file_error(
         ErrorCode::Unsupported, gguf.file(),
         "has task format {}, this program knows {}; update crayon, or use `crayon task "
         "upgrade`",
-        version, kFormatVersion);
+        version, kWithChoiceProbe);
   }
   const Json json = parse_json(gguf.text("crayon.task"), gguf.file() + ": crayon.task");
   TaskInfo info = read_json_part(JsonObject(json, gguf.file() + ": crayon.task", ""));
@@ -174,6 +177,9 @@ TaskInfo read_task_info(const Gguf& gguf) {
   info.head.labels = array_of<std::uint64_t>(gguf, "crayon.head.labels", "uint64");
   info.head.bias = gguf.floats("crayon.head.bias");
   info.head.probe = matrix_of(gguf, "crayon.head.probe", m + 1);
+  if (version == kWithChoiceProbe) {
+    info.head.choice_probe = gguf.floats("crayon.head.choice_probe");
+  }
   return info;
 }
 
