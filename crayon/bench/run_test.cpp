@@ -24,7 +24,7 @@ using ::testing::Throws;
 const std::vector<std::string> kLocal = {
     "base",   "few-shot",       "uniform",   "random",  "random-adapters", "top1",
     "crayon", "crayon-refined", "customize", "lorahub", "lorahub-exact",   "arrow",
-    "linear", "ties",           "dare",      "probe",   "embedding-knn"};
+    "linear", "ties",           "dare",      "probe",   "choice-probe",    "embedding-knn"};
 
 class Run : public ::testing::Test {
  protected:

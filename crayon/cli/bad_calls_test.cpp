@@ -94,7 +94,7 @@ const BadCall kBadCalls[] = {
     {"bench customize --pool pool --tasks tasks.toml --methods bse", 2, "did you mean base"},
     {"bench customize --pool pool --tasks tasks.toml --only oen", 2, "did you mean one"},
     {"bench customize --pool pool --tasks tasks.toml --scoring acc", 2, "mean, sum"},
-    {"bench customize --pool pool --tasks tasks.toml -k 1", 2, "--examples"},
+    {"bench customize --pool pool --tasks tasks.toml -k 0", 2, "--examples"},
     {"bench customize --tasks tasks.toml", 3, "--pool is missing"},
     {"bench customize --pool folder --tasks tasks.toml", 3, "pool.json"},
     {"bench customize --pool pool --model none.gguf --tasks tasks.toml", 3, "none.gguf"},

@@ -139,20 +139,26 @@ Candidate probe_candidate(const std::string& name, const ChoiceData& data, const
   return found;
 }
 
+/// The labelled examples as a choice probe on top of a head is fitted to them.
+std::vector<AnsweredChoices> answered(const Head& below, const ChoiceData& data,
+                                      const ScoreTable& scores, std::span<const Matrix> states) {
+  std::vector<AnsweredChoices> examples;
+  for (const std::size_t k : labelled(data)) {
+    examples.push_back({.scores = apply_head(below, data.choices[k], scores[k], {}),
+                        .states = states[k],
+                        .answer = data.answers[k]});
+  }
+  return examples;
+}
+
 /// A choice probe on top of a candidate. What it gains is judged without each example (see
 /// fit_choice_probe) and added to scores whose head was fitted without it too.
 Candidate choice_candidate(const Candidate& below, const ChoiceData& data, const ScoreTable& scores,
                            std::span<const Matrix> states) {
-  const auto rows = labelled(data);
-  std::vector<AnsweredChoices> examples;
-  for (const std::size_t k : rows) {
-    examples.push_back({.scores = apply_head(below.head, data.choices[k], scores[k], {}),
-                        .states = states[k],
-                        .answer = data.answers[k]});
-  }
+  const auto examples = answered(below.head, data, scores, states);
   ChoiceProbe probe = fit_choice_probe(examples);
   ScoreTable judged = below.scores;
-  for (std::size_t f = 0; f < rows.size(); ++f) {
+  for (std::size_t f = 0; f < judged.size(); ++f) {
     for (std::size_t c = 0; c < judged[f].size(); ++c) {
       judged[f][c] += probe.without_each[f][c] - examples[f].scores[c];
     }
@@ -246,6 +252,12 @@ Head label_head(const ChoiceData& data, const ScoreTable& scores) {
   const Head prior = fit_label_calibration(all);
   const bool answered = std::ranges::any_of(data.answers, [](int answer) { return answer >= 0; });
   return answered ? fit_label_biases(all, data.answers, prior) : prior;
+}
+
+Head choice_head(const ChoiceData& data, const ScoreTable& scores, std::span<const Matrix> states) {
+  Head head = label_head(data, scores);
+  head.choice_probe = fit_choice_probe(answered(head, data, scores, states)).direction;
+  return head;
 }
 
 std::vector<Candidate> candidates(const std::string& name, const ChoiceData& data,

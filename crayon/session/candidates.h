@@ -67,6 +67,11 @@ inline constexpr std::size_t kFewAnswers = 8;  ///< The least that was tried (cu
 /// labels are not shared.
 [[nodiscard]] Head label_head(const ChoiceData& data, const ScoreTable& scores);
 
+/// The same with a choice probe on top, of the labelled examples, at least one.
+/// @param states  [choices, d] of each example
+[[nodiscard]] Head choice_head(const ChoiceData& data, const ScoreTable& scores,
+                               std::span<const Matrix> states);
+
 /// The one to keep: `all[usual]`, unless another one's losses are lower, example by example, by
 /// more than two standard errors of their mean difference; then the one for which that difference
 /// less these is greatest. The least loss alone is decided by chance when examples are few

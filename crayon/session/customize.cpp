@@ -11,6 +11,7 @@
 #include "crayon/formats/adapter_file.h"
 #include "crayon/gate/scope.h"
 #include "crayon/session/candidates.h"
+#include "crayon/session/internal/own_signals.h"
 #include "crayon/session/refine.h"
 #include "crayon/session/tasks.h"
 
@@ -297,60 +298,6 @@ void Customizer::keep(const Candidate& kept) {
   finish(kept);
 }
 
-/// Scope p-value of each example against the others; none below 3 examples.
-std::vector<double> scope_of_each(const Matrix& z) {
-  std::vector<double> p_values;
-  if (z.rows < 3) return p_values;
-  for (std::size_t k = 0; k < z.rows; ++k) {
-    Matrix rest(z.rows - 1, z.cols);
-    for (std::size_t i = 0; i < rest.rows; ++i) {
-      std::ranges::copy(z.row(i < k ? i : i + 1), rest.row(i).begin());
-    }
-    p_values.push_back(Scope(std::move(rest)).p_value(z.row(k)));
-  }
-  return p_values;
-}
-
-/// Router scores of the scored examples: the labelled ones after a comparison, else all.
-std::vector<double> router_scores(const ScoreTable& scores, const ChoiceData& data, bool compared,
-                                  const Calibration& calibration) {
-  const auto scope = scope_of_each(data.z);
-  const auto rows = labelled(data);
-  const Router router(RouterOptions{});
-  std::vector<double> out;
-  for (std::size_t f = 0; f < scores.size(); ++f) {
-    Signals signals{.confidence = confidence(calibration, choice_signals(scores[f])),
-                    .scope = std::nullopt};
-    if (!scope.empty()) signals.scope = scope[compared ? rows[f] : f];
-    out.push_back(router.score(signals));
-  }
-  return out;
-}
-
-/// The labelled examples as the router would have seen them, each judged without itself.
-std::vector<JudgedSignals> judged_examples(const ScoreTable& scores, const ChoiceData& data) {
-  std::vector<JudgedSignals> judged;
-  const auto rows = labelled(data);
-  for (std::size_t f = 0; f < rows.size(); ++f) {
-    JudgedSignals one;
-    one.signals = choice_signals(scores[f]);
-    one.right = std::ranges::max_element(scores[f]) - scores[f].begin() == data.answers[rows[f]];
-    judged.push_back(one);
-  }
-  return judged;
-}
-
-/// The generic calibration, shifted by what was got right.
-Calibration calibrate(std::span<const JudgedSignals> judged, const Calibration& generic) {
-  std::vector<ChoiceSignals> signals;
-  std::vector<std::uint8_t> right;
-  for (const JudgedSignals& one : judged) {
-    signals.push_back(one.signals);
-    right.push_back(one.right);
-  }
-  return fit_calibration(signals, right, generic);
-}
-
 void Customizer::finish(const Candidate& kept) {
   const PoolManifest& manifest = pool_.manifest();
   Calibration generic = manifest.calibration;
@@ -373,9 +320,9 @@ void Customizer::finish(const Candidate& kept) {
   info.policy.local_only = options_.local_only;
   const bool compared = report_.leave_one_out.has_value();
   info.generic = generic;
-  if (compared) info.judged = judged_examples(report_.judged_scores, data_);
-  info.calibration = calibrate(info.judged, generic);
-  info.recent_scores = router_scores(kept.scores, data_, compared, info.calibration);
+  if (compared) info.judged = internal::judged_examples(report_.judged_scores, data_);
+  info.calibration = internal::calibrate(info.judged, generic);
+  info.recent_scores = internal::router_scores(kept.scores, data_, compared, info.calibration);
   report_.task.info = std::move(info);
   report_.n_examples = z_.rows;
 }

@@ -66,7 +66,7 @@ Comparison compare(const Model& model, Engine& engine, const std::string& task) 
   const auto rows = rows_of(task);
   std::vector<RenderedPrompt> prompts;
   for (const BenchRow& row : rows) prompts.push_back(bench_prompt(model, {}, row, Scoring::Sum));
-  const auto results = engine.score_prepared(*engine.prepare(prompts, 15));
+  const auto results = engine.score_prepared(*engine.prepare(prompts, {.first_layer = 15}));
   Comparison found;
   for (std::size_t n = 0; n < rows.size(); ++n) {
     const BenchRow& row = rows[n];

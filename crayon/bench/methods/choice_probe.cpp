@@ -1,8 +1,7 @@
 // choice-probe: the base without an adapter, and what its choices' states say of the labels
 // (gate/choice_probe.h): what `customize` has of its examples where it has no pool.
-#include "crayon/gate/choice_probe.h"
-
 #include "crayon/bench/method.h"
+#include "crayon/session/candidates.h"
 
 namespace crayon {
 namespace {
@@ -12,16 +11,7 @@ Prepared prepare(const MethodInput& input) {
   ChoiceData data;
   data.answers = input.answers();
   for (const BenchRow& row : input.examples) data.choices.push_back(row.example.choices);
-  data.z = Matrix(input.examples.size(), 0);
-  Head head = label_head(data, base.scores);
-  std::vector<AnsweredChoices> examples;
-  for (std::size_t k = 0; k < input.examples.size(); ++k) {
-    examples.push_back({.scores = apply_head(head, data.choices[k], base.scores[k], {}),
-                        .states = base.states[k],
-                        .answer = data.answers[k]});
-  }
-  head.choice_probe = fit_choice_probe(examples).direction;
-  return {.head = std::move(head)};
+  return {.head = choice_head(data, base.scores, base.states)};
 }
 
 }  // namespace

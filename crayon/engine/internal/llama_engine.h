@@ -55,6 +55,7 @@ class LlamaEngine final : public Engine {
   class Capture;
   class Base;
 
+  static void check_has_choices(const RenderedPrompt& prompt);
   void check_layer(const EmbeddingSpec& spec) const;
   /// Computes the tokens batch by batch; after each, `on_batch` gets its part of them. The first
   /// `kept` of them are in the cache already.

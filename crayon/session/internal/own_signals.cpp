@@ -1,0 +1,64 @@
+#include "crayon/session/internal/own_signals.h"
+
+#include <algorithm>
+
+#include "crayon/gate/scope.h"
+#include "crayon/router/router.h"
+
+namespace crayon::internal {
+namespace {
+
+/// Scope p-value of each example against the others; none below 3 examples.
+std::vector<double> scope_of_each(const Matrix& z) {
+  std::vector<double> p_values;
+  if (z.rows < 3) return p_values;
+  for (std::size_t k = 0; k < z.rows; ++k) {
+    Matrix rest(z.rows - 1, z.cols);
+    for (std::size_t i = 0; i < rest.rows; ++i) {
+      std::ranges::copy(z.row(i < k ? i : i + 1), rest.row(i).begin());
+    }
+    p_values.push_back(Scope(std::move(rest)).p_value(z.row(k)));
+  }
+  return p_values;
+}
+
+}  // namespace
+
+std::vector<double> router_scores(const ScoreTable& scores, const ChoiceData& data, bool compared,
+                                  const Calibration& calibration) {
+  const auto scope = scope_of_each(data.z);
+  const auto rows = labelled(data);
+  const Router router(RouterOptions{});
+  std::vector<double> out;
+  for (std::size_t f = 0; f < scores.size(); ++f) {
+    Signals signals{.confidence = confidence(calibration, choice_signals(scores[f])),
+                    .scope = std::nullopt};
+    if (!scope.empty()) signals.scope = scope[compared ? rows[f] : f];
+    out.push_back(router.score(signals));
+  }
+  return out;
+}
+
+std::vector<JudgedSignals> judged_examples(const ScoreTable& scores, const ChoiceData& data) {
+  std::vector<JudgedSignals> judged;
+  const auto rows = labelled(data);
+  for (std::size_t f = 0; f < rows.size(); ++f) {
+    JudgedSignals one;
+    one.signals = choice_signals(scores[f]);
+    one.right = std::ranges::max_element(scores[f]) - scores[f].begin() == data.answers[rows[f]];
+    judged.push_back(one);
+  }
+  return judged;
+}
+
+Calibration calibrate(std::span<const JudgedSignals> judged, const Calibration& generic) {
+  std::vector<ChoiceSignals> signals;
+  std::vector<std::uint8_t> right;
+  for (const JudgedSignals& one : judged) {
+    signals.push_back(one.signals);
+    right.push_back(one.right);
+  }
+  return fit_calibration(signals, right, generic);
+}
+
+}  // namespace crayon::internal

@@ -1,0 +1,25 @@
+// A task's own examples as the router would have seen them: what it is calibrated and started with.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "crayon/router/router.h"
+#include "crayon/router/threshold.h"
+#include "crayon/session/candidates.h"
+
+namespace crayon::internal {
+
+/// Router scores of the scored examples: the labelled ones after a comparison, else all.
+[[nodiscard]] std::vector<double> router_scores(const ScoreTable& scores, const ChoiceData& data,
+                                                bool compared, const Calibration& calibration);
+
+/// The labelled examples as the router would have seen them, each judged without itself.
+[[nodiscard]] std::vector<JudgedSignals> judged_examples(const ScoreTable& scores,
+                                                         const ChoiceData& data);
+
+/// The generic calibration, shifted by what was got right.
+[[nodiscard]] Calibration calibrate(std::span<const JudgedSignals> judged,
+                                    const Calibration& generic);
+
+}  // namespace crayon::internal
