@@ -14,9 +14,7 @@ namespace {
 
 using internal::require;
 
-constexpr double kRidge = 30.0;  // on u; measured, customize.md
-constexpr double kUsualBeta = 2.0, kBetaPrecision = 0.25;
-constexpr double kLeastBeta = 0.05;  // a model worse than chance is not turned round
+constexpr double kRidge = 100.0;  // on u; measured, customize.md
 constexpr int kMaxSteps = 30;
 
 /// phi [choices, d]
@@ -33,10 +31,13 @@ Eigen::MatrixXd features(const Matrix& states) {
   return phi;
 }
 
-/// One example in the coordinates of the fit: z / sigma, then the score, for each choice.
+/// One example in the coordinates of the fit: z / sigma, [choices, n], and the scores.
 struct Row {
   Eigen::MatrixXd x;
+  Eigen::VectorXd scores;
   Eigen::Index answer;
+
+  [[nodiscard]] Eigen::VectorXd logits(const Eigen::VectorXd& p) const { return scores + x * p; }
 };
 
 /// What an example adds to gradient and Hessian at one place: B'B and g.
@@ -49,16 +50,10 @@ class Problem {
  public:
   explicit Problem(std::vector<Row> rows) : rows_(std::move(rows)), n_(rows_.front().x.cols()) {}
 
-  [[nodiscard]] Eigen::VectorXd start() const {
-    Eigen::VectorXd p = Eigen::VectorXd::Zero(n_);
-    p(n_ - 1) = kUsualBeta;
-    return p;
-  }
   [[nodiscard]] double loss(const Eigen::VectorXd& p) const {
-    double sum = 0.5 * kRidge * p.head(n_ - 1).squaredNorm() +
-                 0.5 * kBetaPrecision * std::pow(p(n_ - 1) - kUsualBeta, 2);
+    double sum = 0.5 * kRidge * p.squaredNorm();
     for (const Row& row : rows_) {
-      const Eigen::VectorXd s = row.x * p;
+      const Eigen::VectorXd s = row.logits(p);
       sum += s.maxCoeff() + std::log((s.array() - s.maxCoeff()).exp().sum()) - s(row.answer);
     }
     return sum;
@@ -66,7 +61,7 @@ class Problem {
   [[nodiscard]] std::vector<Part> parts(const Eigen::VectorXd& p) const {
     std::vector<Part> all;
     for (const Row& row : rows_) {
-      const Eigen::VectorXd s = row.x * p;
+      const Eigen::VectorXd s = row.logits(p);
       Eigen::VectorXd share = (s.array() - s.maxCoeff()).exp();
       share /= share.sum();
       const Eigen::RowVectorXd mean = share.transpose() * row.x;
@@ -79,24 +74,18 @@ class Problem {
   }
   [[nodiscard]] Eigen::LLT<Eigen::MatrixXd> hessian(const std::vector<Part>& parts) const {
     Eigen::MatrixXd h = kRidge * Eigen::MatrixXd::Identity(n_, n_);
-    h(n_ - 1, n_ - 1) = kBetaPrecision;
     for (const Part& part : parts) h.selfadjointView<Eigen::Lower>().rankUpdate(part.b.transpose());
     return h.selfadjointView<Eigen::Lower>().llt();
   }
   [[nodiscard]] Eigen::VectorXd gradient(const Eigen::VectorXd& p,
                                          const std::vector<Part>& parts) const {
     Eigen::VectorXd g = kRidge * p;
-    g(n_ - 1) = kBetaPrecision * (p(n_ - 1) - kUsualBeta);
     for (const Part& part : parts) g += part.g;
     return g;
   }
   [[nodiscard]] Eigen::VectorXd minimise() const;
-  /// Each example's choices by the minimum without it: <x, u> / beta, what the scores gain.
+  /// What each example's scores gain by the minimum without it.
   [[nodiscard]] std::vector<Eigen::VectorXd> gains_without_each(const Eigen::VectorXd& p) const;
-  [[nodiscard]] static Eigen::VectorXd gains(const Row& row, const Eigen::VectorXd& p) {
-    const Eigen::Index n = p.size() - 1;
-    return row.x.leftCols(n) * p.head(n) / std::max(kLeastBeta, p(n));
-  }
 
  private:
   std::vector<Row> rows_;
@@ -104,7 +93,7 @@ class Problem {
 };
 
 Eigen::VectorXd Problem::minimise() const {
-  Eigen::VectorXd p = start();
+  Eigen::VectorXd p = Eigen::VectorXd::Zero(n_);
   double now = loss(p);
   for (int i = 0; i < kMaxSteps; ++i) {
     const auto at = parts(p);
@@ -114,7 +103,6 @@ Eigen::VectorXd Problem::minimise() const {
     double then = 0;
     do {
       next = p + size * step;
-      next(n_ - 1) = std::max(kLeastBeta, next(n_ - 1));
       then = loss(next);
       size /= 2;
     } while (!(then < now) && size > 1e-6);
@@ -137,7 +125,7 @@ std::vector<Eigen::VectorXd> Problem::gains_without_each(const Eigen::VectorXd& 
     const Eigen::MatrixXd hb = h.solve(b.transpose());
     const Eigen::VectorXd hg = h.solve(at[k].g);
     const Eigen::MatrixXd inner = Eigen::MatrixXd::Identity(b.rows(), b.rows()) - b * hb;
-    all.push_back(gains(rows_[k], p + hg + hb * inner.ldlt().solve(b * hg)));
+    all.push_back(rows_[k].x * (p + hg + hb * inner.ldlt().solve(b * hg)));
   }
   return all;
 }
@@ -188,18 +176,17 @@ ChoiceProbe fit_choice_probe(std::span<const AnsweredChoices> examples) {
   at = 0;
   for (const AnsweredChoices& example : examples) {
     const auto choices = static_cast<Eigen::Index>(example.scores.size());
-    Row row{.x = Eigen::MatrixXd(choices, z.cols() + 1), .answer = example.answer};
-    row.x.leftCols(z.cols()) = z.middleRows(at, choices);
-    row.x.col(z.cols()) =
-        Eigen::Map<const Eigen::VectorXf>(example.scores.data(), choices).cast<double>();
-    rows.push_back(std::move(row));
+    rows.push_back(
+        {.x = z.middleRows(at, choices),
+         .scores = Eigen::Map<const Eigen::VectorXf>(example.scores.data(), choices).cast<double>(),
+         .answer = example.answer});
     at += choices;
   }
   const Problem problem(std::move(rows));
   const Eigen::VectorXd p = problem.minimise();
 
   ChoiceProbe probe;
-  const Eigen::VectorXd v = basis * p.head(z.cols()) / (sigma * p(z.cols()));
+  const Eigen::VectorXd v = basis * p / sigma;
   for (const double x : v) probe.direction.push_back(static_cast<float>(x));
   const auto gains = problem.gains_without_each(p);
   for (std::size_t k = 0; k < examples.size(); ++k) {

@@ -26,8 +26,9 @@ struct ChoiceProbe {
   std::vector<std::vector<float>> without_each;
 };
 
-/// minimise sum_k -log softmax(beta s_k + Phi_k u / sigma)[answer_k] + 30 |u|^2 / 2
-///          + (beta - 2)^2 / 8,  sigma the root mean square of all features;  v = u / (sigma beta)
+/// minimise sum_k -log softmax(s_k + Phi_k u / sigma)[answer_k] + 100 |u|^2 / 2,
+/// sigma the root mean square of all features;  v = u / sigma. The scores' own scale stays 1:
+/// fitted to few examples it could vanish, and what the model knows with it.
 /// @throws Error InvalidArgument  no example, sizes that do not fit, numbers that are not finite
 [[nodiscard]] ChoiceProbe fit_choice_probe(std::span<const AnsweredChoices> examples);
 

@@ -21,7 +21,7 @@ CRAYON_BENCH_METHOD(choice_probe) = {
     .order = 185,
     .summary = "the model without any adapter, its choices' states read by a probe of the labels",
     .sees = Method::Sees::Labels,
-    .version = 1,
+    .version = 2,
     .prepare = prepare,
     .of_pool = false,
 };

@@ -25,7 +25,7 @@ CRAYON_BENCH_METHOD(customize) = {
     .order = 90,
     .summary = "what `crayon customize` keeps by leave-one-out, head included",
     .sees = Method::Sees::Labels,
-    .version = 4,
+    .version = 5,
     .prepare = prepare,
 };
 
