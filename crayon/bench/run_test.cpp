@@ -57,6 +57,8 @@ TEST_F(Run, EveryMethodAnswersEveryQuestionOfEveryTask) {
     EXPECT_EQ(result.calibrates, result.scores != result.calibrated) << result.method;
     EXPECT_FALSE(result.calibrates && result.method == "customize");
   }
+  EXPECT_NE(find(run, "near", "choice-probe").scores, find(run, "near", "base").scores);
+  EXPECT_NE(find(run, "near", "choice-probe").scores, find(run, "near", "base").calibrated);
   EXPECT_TRUE(find(run, "near", "base").calibrates);
   EXPECT_TRUE(find(run, "near", "crayon").calibrates);
   EXPECT_NE(find(run, "near", "crayon").scores, find(run, "near", "base").scores);

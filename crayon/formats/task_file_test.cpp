@@ -80,6 +80,9 @@ TEST(TaskFile, AChoiceProbeReadsBackFromAFormatOfItsOwn) {
   task.info->head.choice_probe.assign(static_cast<std::size_t>(task.info->base.d_model), 0.5f);
   EXPECT_EQ(version(task), 2u);
   EXPECT_EQ(through_file(task).info->head.choice_probe, task.info->head.choice_probe);
+  task.info->head.choice_probe[0] = NAN;
+  EXPECT_THROW((void)task_to_gguf(task), Error);
+  task.info->head.choice_probe[0] = 0;
   task.info->head.choice_probe.pop_back();
   EXPECT_THROW((void)task_to_gguf(task), Error);
 }

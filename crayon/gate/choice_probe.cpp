@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "crayon/base/interrupt.h"
 #include "crayon/gate/internal/vectors.h"
 
 namespace crayon {
@@ -96,6 +97,7 @@ Eigen::VectorXd Problem::minimise() const {
   Eigen::VectorXd p = Eigen::VectorXd::Zero(n_);
   double now = loss(p);
   for (int i = 0; i < kMaxSteps; ++i) {
+    throw_if_interrupted();
     const auto at = parts(p);
     const Eigen::VectorXd step = -hessian(at).solve(gradient(p, at));
     double size = 1;
@@ -121,6 +123,7 @@ std::vector<Eigen::VectorXd> Problem::gains_without_each(const Eigen::VectorXd& 
   const auto h = hessian(at);
   std::vector<Eigen::VectorXd> all;
   for (std::size_t k = 0; k < rows_.size(); ++k) {
+    throw_if_interrupted();
     const Eigen::MatrixXd& b = at[k].b;
     const Eigen::MatrixXd hb = h.solve(b.transpose());
     const Eigen::VectorXd hg = h.solve(at[k].g);
@@ -172,6 +175,7 @@ ChoiceProbe fit_choice_probe(std::span<const AnsweredChoices> examples) {
   const double sigma = std::max(1e-12, phi.norm() / std::sqrt(static_cast<double>(phi.size())));
   const Eigen::MatrixXd basis = basis_of(phi);
   const Eigen::MatrixXd z = phi * basis / sigma;
+  phi.resize(0, 0);  // as large as z
   std::vector<Row> rows;
   at = 0;
   for (const AnsweredChoices& example : examples) {

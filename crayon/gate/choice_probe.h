@@ -29,7 +29,9 @@ struct ChoiceProbe {
 /// minimise sum_k -log softmax(s_k + Phi_k u / sigma)[answer_k] + 100 |u|^2 / 2,
 /// sigma the root mean square of all features;  v = u / sigma. The scores' own scale stays 1:
 /// fitted to few examples it could vanish, and what the model knows with it.
+/// Takes about 24 bytes times the number of choices in all times min(that, d).
 /// @throws Error InvalidArgument  no example, sizes that do not fit, numbers that are not finite
+/// @throws Interrupted  on Ctrl-C
 [[nodiscard]] ChoiceProbe fit_choice_probe(std::span<const AnsweredChoices> examples);
 
 /// <v, phi_c> of a question's choices. @param states  [choices, d]

@@ -263,6 +263,22 @@ TEST(Probe, RefusesSizesThatDoNotFit) {
   EXPECT_THAT([&] { (void)fit_probe(broken, Texts{"a"}); }, invalid("not finite"));
 }
 
+TEST(ApplyHead, AddsTheChoiceProbeToWhatTheLabelsSay) {
+  const Texts choices = {"yes", "no"};
+  const Scores scores = {1, 2};
+  Matrix states(2, 2);
+  states.data = {1, 1, 1, -1};  // of rms 1; less their mean: (0, 1) and (0, -1)
+  const Head probe{.labels = {}, .bias = {}, .probe = {}, .choice_probe = {5, 0.5f}};
+  EXPECT_FALSE(probe.empty());
+  EXPECT_THAT(apply_head(probe, choices, scores, {}, states), ElementsAre(1.5f, 1.5f));
+  Head bias{.labels = {label_hash("no")}, .bias = {4}, .probe = {}, .choice_probe = {}};
+  for (const Head& joined : {join_heads(bias, probe), join_heads(probe, bias)}) {
+    EXPECT_THAT(apply_head(joined, choices, scores, {}, states), ElementsAre(1.5f, -2.5f));
+  }
+  EXPECT_THAT([&] { (void)apply_head(probe, choices, scores, {}); }, invalid("states of 0"));
+  EXPECT_THROW((void)join_heads(probe, probe), Error);
+}
+
 TEST(JoinHeads, ActsAsBothOneAfterTheOther) {
   Rng rng(5);
   const Matrix z = internal::random_unit_rows(6, 4, rng);

@@ -152,7 +152,8 @@ std::vector<AnsweredChoices> answered(const Head& below, const ChoiceData& data,
 }
 
 /// A choice probe on top of a candidate. What it gains is judged without each example (see
-/// fit_choice_probe) and added to scores whose head was fitted without it too.
+/// fit_choice_probe) and added to scores whose head was fitted without it too; the offsets that all
+/// these gains start from are those of the whole head.
 Candidate choice_candidate(const Candidate& below, const ChoiceData& data, const ScoreTable& scores,
                            std::span<const Matrix> states) {
   const auto examples = answered(below.head, data, scores, states);

@@ -9,7 +9,6 @@
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/formats/adapter_file.h"
-#include "crayon/gate/scope.h"
 #include "crayon/session/candidates.h"
 #include "crayon/session/internal/own_signals.h"
 #include "crayon/session/refine.h"

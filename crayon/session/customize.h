@@ -26,7 +26,7 @@ struct CustomizeOptions {
   BlendOptions blend = {};
   bool refine = false;              ///< Improve the gate's weights on the labelled examples.
   std::vector<float> weights = {};  ///< [N] in place of the gate's; empty: the gate's.
-  bool leave_one_out = true;        ///< Where labels exist, compare and keep the best.
+  bool leave_one_out = true;        ///< Where labels exist, compare (choose_candidate).
   /// Scored for label calibration when nothing is compared; all are where so few share no labels.
   std::size_t label_examples = 16;
   bool local_only = false;  ///< Written into the task: no question of it may go to a server.

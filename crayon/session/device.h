@@ -47,6 +47,7 @@ class TaskOnDevice {
   /// @throws Error InvalidArgument  the question has no choices, or does not fit the context
   [[nodiscard]] DeviceChoice choose(Engine& engine, const Example& question) const;
   /// What the scores mean for this task; `hidden` may be empty (then no scope, no probe).
+  /// @throws Error InvalidArgument  the task has a choice probe and the choices have no states
   [[nodiscard]] DeviceChoice judge(const Example& question, const ScoreResult& scored) const;
   /// What the log-probs of a free text's tokens say; of none: the least.
   [[nodiscard]] static ChoiceSignals raw_text_signals(std::span<const GeneratedToken> tokens);

@@ -50,15 +50,19 @@ void HiddenState::stop() {
   active_ = false;
   if (failed_ || seen_ == 0) {
     throw Error(ErrorCode::Unavailable,
-                fmt::format("llama.cpp's pass has no readable tensor '{}' for the embedding; use "
+                fmt::format("llama.cpp's pass has no readable tensor '{}'; use "
                             "the llama.cpp that Crayon is built for",
                             name_));
   }
 }
 
-Matrix HiddenState::finish_rows() {
+Matrix HiddenState::finish_rows(std::size_t n) {
   stop();
-  return std::move(kept_rows_);
+  if (kept_rows_.rows == n) return std::move(kept_rows_);
+  throw Error(ErrorCode::Unavailable,
+              fmt::format("llama.cpp's pass has {} rows of tensor '{}', expected {}; use the "
+                          "llama.cpp that Crayon is built for",
+                          kept_rows_.rows, name_, n));
 }
 
 std::vector<float> HiddenState::finish() {

@@ -1,4 +1,5 @@
-// Reading hidden states out of a pass: the residual after k blocks, pooled over the prompt.
+// Reading hidden states out of a pass: the residual after k blocks, pooled over the prompt or row
+// by row, or what the last norm puts out.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +26,9 @@ class HiddenState {
   /// Goes idle; the pooled state [d]. A prompt of one token has its mean over that token.
   /// @throws Error Unavailable  the pass did not show the layer
   [[nodiscard]] std::vector<float> finish();
-  /// Goes idle; all rows since begin_rows() or begin_outputs(), [n, d]. @throws Error  as finish()
-  [[nodiscard]] Matrix finish_rows();
+  /// Goes idle; all rows since begin_rows() or begin_outputs(), [n, d].
+  /// @throws Error Unavailable  as finish(), or another number of rows than n
+  [[nodiscard]] Matrix finish_rows(std::size_t n);
   void abandon() { active_ = false; }  ///< Goes idle without a result.
 
   /// To be given to llama_context_params::cb_eval, with the object as user data.

@@ -1,6 +1,4 @@
 // LlamaEngine::score: one prompt, its choices in rounds of sequences that share its cells.
-#include <fmt/format.h>
-
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/engine/internal/choice_state.h"
@@ -120,7 +118,7 @@ void LlamaEngine::decode_branches(std::span<const Branch> round, std::size_t pre
     if (!states.empty()) {
       const Capture capture(*hidden_);
       context_.decode(batch);
-      const Matrix rows = hidden_->finish_rows();
+      const Matrix rows = hidden_->finish_rows(batch.outputs());
       for (const auto& s : states) add_state(sums.choices[s.choice], rows.row(s.row));
     }
     for (const auto& w : wanted) {

@@ -58,7 +58,8 @@ std::size_t PackedPrompts::bytes() const {
   std::size_t bytes = 0;
   for (const Matrix& rows : hidden_) bytes += rows.data.size() * sizeof(float);
   for (const PackedPass& pass : passes_) {
-    bytes += pass.tokens.size() * sizeof(PackedToken) + pass.readings.size() * sizeof(Reading);
+    bytes += pass.tokens.size() * sizeof(PackedToken) + pass.readings.size() * sizeof(Reading) +
+             pass.states.size() * sizeof(StateReading);
   }
   return bytes;
 }
@@ -91,12 +92,7 @@ Matrix PackedScorer::read_trunk(const PackedPass& pass) {
     hidden_.abandon();
     throw;
   }
-  Matrix rows = hidden_.finish_rows();
-  if (rows.rows == pass.tokens.size()) return rows;
-  throw Error(ErrorCode::Unavailable,
-              fmt::format("llama.cpp's pass of {} tokens has {} hidden states; use the llama.cpp "
-                          "that Crayon is built for",
-                          pass.tokens.size(), rows.rows));
+  return hidden_.finish_rows(pass.tokens.size());
 }
 
 std::unique_ptr<PreparedPrompts> PackedScorer::prepare(std::span<const TokenizedChoices> prompts,
@@ -104,7 +100,6 @@ std::unique_ptr<PreparedPrompts> PackedScorer::prepare(std::span<const Tokenized
   auto prepared = std::make_unique<PackedPrompts>();
   const auto start = std::chrono::steady_clock::now();
   prepared->first_layer_ = first_layer_;
-  prepared->states_ = states;
   prepared->passes_ = pack(prompts, limits_, states);
   for (const TokenizedChoices& tokens : prompts) prepared->unscored_.push_back(unscored(tokens));
   for (const PackedPass& pass : prepared->passes_) {
@@ -129,7 +124,7 @@ void PackedScorer::decode(LlamaBatch& batch, const PackedPass& pass,
     hidden_.abandon();
     throw;
   }
-  add_states(pass, hidden_.finish_rows(), results);
+  add_states(pass, hidden_.finish_rows(batch.outputs()), results);
 }
 
 /// Adds what the rows of logits say to the choices' scores.

@@ -21,7 +21,6 @@ class PackedPrompts final : public PreparedPrompts {
  private:
   friend class PackedScorer;
   int first_layer_ = 0;
-  bool states_ = false;
   double seconds_ = 0;
   std::vector<PackedPass> passes_;
   std::vector<Matrix> hidden_;         ///< [tokens, d] of each pass; none where tokens are read.
