@@ -10,6 +10,7 @@
 #include "crayon/prompt/answer.h"
 #include "crayon/session/device.h"
 #include "crayon/session/evaluate.h"
+#include "crayon/session/internal/own_signals.h"
 #include "crayon/session/server_side.h"
 #include "crayon/stats/stats.h"
 
@@ -50,16 +51,6 @@ std::optional<bool> judge_server(ServerDoor& door, const Example& question) {
   }
 }
 
-Calibration fit(std::span<const JudgedSignals> judged, const Calibration& prior) {
-  std::vector<ChoiceSignals> signals;
-  std::vector<std::uint8_t> right;
-  for (const JudgedSignals& j : judged) {
-    signals.push_back(j.signals);
-    right.push_back(j.right);
-  }
-  return fit_calibration(signals, right, prior);
-}
-
 std::vector<ReliabilityBin> reliability(std::span<const double> confidences,
                                         std::span<const std::uint8_t> right) {
   std::vector<ReliabilityBin> bins(kBins);
@@ -87,7 +78,7 @@ std::vector<double> cross_fitted(std::span<const JudgedSignals> measured,
     for (std::size_t i = 0; i < measured.size(); ++i) {
       if (i % kFolds != fold) rest.push_back(measured[i]);
     }
-    const Calibration without = fit(rest, prior);
+    const Calibration without = internal::fit_to_judged(rest, prior);
     for (std::size_t i = fold; i < measured.size(); i += kFolds) {
       out[i] = confidence(without, measured[i].signals);
     }
@@ -143,7 +134,7 @@ std::optional<Calibration> fit_server_calibration(std::span<const JudgedSignals>
   }
   if (asked.size() < kLeastLabels) return std::nullopt;
   const double mean = (right + 1) / (static_cast<double>(asked.size()) + 2);
-  return fit(asked, {.slope = 0, .intercept = std::log(mean / (1 - mean))});
+  return internal::fit_to_judged(asked, {.slope = 0, .intercept = std::log(mean / (1 - mean))});
 }
 
 std::vector<JudgedSignals> judge_questions(const Model& model, Engine& engine, const OpenTask& open,
@@ -200,7 +191,7 @@ CalibrateReport recalibrate(TaskInfo& info, std::span<const JudgedSignals> quest
   others.insert(others.end(), marks.begin(), marks.end());
   std::vector<JudgedSignals> all = others;
   all.insert(all.end(), questions.begin(), questions.end());
-  report.after = fit(all, info.generic);
+  report.after = internal::fit_to_judged(all, info.generic);
   report.after.approximate = info.calibration.approximate;
   if (questions.empty()) {
     measure(report, all, {}, info.generic);

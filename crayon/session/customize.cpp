@@ -320,7 +320,7 @@ void Customizer::finish(const Candidate& kept) {
   const bool compared = report_.leave_one_out.has_value();
   info.generic = generic;
   if (compared) info.judged = internal::judged_examples(report_.judged_scores, data_);
-  info.calibration = internal::calibrate(info.judged, generic);
+  info.calibration = internal::fit_to_judged(info.judged, generic);
   info.recent_scores = internal::router_scores(kept.scores, data_, compared, info.calibration);
   report_.task.info = std::move(info);
   report_.n_examples = z_.rows;

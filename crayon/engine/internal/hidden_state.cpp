@@ -19,32 +19,27 @@ std::string tensor_of(int layer) {
 
 }  // namespace
 
-void HiddenState::start(std::string tensor, bool end_pass) {
+void HiddenState::start(std::string tensor, bool end_pass, bool keeps_rows) {
   name_ = std::move(tensor);
   end_pass_ = end_pass;
-  keeps_rows_ = false;
+  keeps_rows_ = keeps_rows;
+  kept_rows_ = {};
   seen_ = 0;
   failed_ = false;
   active_ = true;
 }
 
 void HiddenState::begin(const EmbeddingSpec& spec, bool end_pass) {
-  start(tensor_of(spec.layer), end_pass);
+  start(tensor_of(spec.layer), end_pass, /*keeps_rows=*/false);
   pooling_ = spec.pooling;
   sum_.clear();
 }
 
 void HiddenState::begin_rows(int layer) {
-  start(tensor_of(layer), /*end_pass=*/true);
-  keeps_rows_ = true;
-  kept_rows_ = {};
+  start(tensor_of(layer), /*end_pass=*/true, /*keeps_rows=*/true);
 }
 
-void HiddenState::begin_outputs() {
-  start("result_norm", /*end_pass=*/false);
-  keeps_rows_ = true;
-  kept_rows_ = {};
-}
+void HiddenState::begin_outputs() { start("result_norm", /*end_pass=*/false, /*keeps_rows=*/true); }
 
 void HiddenState::stop() {
   active_ = false;

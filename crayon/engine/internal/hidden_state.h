@@ -37,7 +37,7 @@ class HiddenState {
  private:
   bool wants(const ggml_tensor* tensor) const;
   void take(const ggml_tensor* tensor);
-  void start(std::string tensor, bool end_pass);
+  void start(std::string tensor, bool end_pass, bool keeps_rows);
   void stop();
 
   bool active_ = false;

@@ -51,14 +51,14 @@ std::vector<JudgedSignals> judged_examples(const ScoreTable& scores, const Choic
   return judged;
 }
 
-Calibration calibrate(std::span<const JudgedSignals> judged, const Calibration& generic) {
+Calibration fit_to_judged(std::span<const JudgedSignals> judged, const Calibration& prior) {
   std::vector<ChoiceSignals> signals;
   std::vector<std::uint8_t> right;
   for (const JudgedSignals& one : judged) {
     signals.push_back(one.signals);
     right.push_back(one.right);
   }
-  return fit_calibration(signals, right, generic);
+  return fit_calibration(signals, right, prior);
 }
 
 }  // namespace crayon::internal

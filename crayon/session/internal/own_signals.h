@@ -18,8 +18,8 @@ namespace crayon::internal {
 [[nodiscard]] std::vector<JudgedSignals> judged_examples(const ScoreTable& scores,
                                                          const ChoiceData& data);
 
-/// The generic calibration, shifted by what was got right.
-[[nodiscard]] Calibration calibrate(std::span<const JudgedSignals> judged,
-                                    const Calibration& generic);
+/// The prior calibration, shifted by what was got right.
+[[nodiscard]] Calibration fit_to_judged(std::span<const JudgedSignals> judged,
+                                        const Calibration& prior);
 
 }  // namespace crayon::internal
