@@ -38,7 +38,9 @@ struct OpenAiApiOptions {
 /// at the first byte; a request that the policy blocks is answered 400.
 ///
 /// A request with `guided_choice` is answered with the choice whose tokens have the greatest mean
-/// log-prob behind the prompt; ties go to the first one.
+/// log-prob behind the prompt, the task's head applied as in `crayon ask`; ties go to the first
+/// one. With a customised task a chat is put as the task's own examples were: its last message is
+/// the question, what stands before it the passage. A completion's prompt is taken as it is.
 class OpenAiApi {
  public:
   /// Model and queue are borrowed and must outlive the server that gets the routes.

@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cmath>
 #include <future>
 #include <mutex>
 #include <semaphore>
 #include <thread>
 
+#include "crayon/gate/head.h"
 #include "crayon/http/client.h"
+#include "crayon/prompt/prompt.h"
 #include "crayon/server/internal/scripted_model_for_tests.h"
 #include "crayon/server/internal/server_call.h"
 #include "crayon/server/serve.h"
@@ -108,6 +111,33 @@ TEST_F(RoutedServer, ACompletionAndAChoiceAreAskedToo) {
   EXPECT_THAT(larger_.heard()[1], AllOf(HasSubstr("A. yes"), HasSubstr("be brief")));
   EXPECT_TRUE(log()[1].choices);
   EXPECT_GT(log()[1].margin, 0) << "the device's signals are kept, for calibrating";
+}
+
+TEST_F(RoutedServer, ACustomisedTaskChoosesAsItDoesWithoutTheApi) {
+  script_->scores = {{" yes", {-1, 1}}, {" no", {-1.5f, 1}}, {"yes", {-1, 1}}, {"no", {-1.5f, 1}}};
+  TaskInfo info;
+  info.head.labels = {label_hash("yes")};
+  info.head.bias = {2};
+  start([&](ServeOptions& options) {
+    options.books.remote = nullptr;
+    options.books.task.info = info;
+  });
+  const HttpResponse by_chat = post(chat("is it", R"(,"guided_choice":["yes","no"])"));
+  EXPECT_THAT(by_chat.body, HasSubstr(R"("content":"no")")) << "the bias of yes is taken off";
+  const HttpResponse by_prompt =
+      post(R"({"prompt":"Is it?","guided_choice":["yes","no"]})", {}, "/v1/completions");
+  EXPECT_THAT(by_prompt.body, HasSubstr(R"("text":"no")"));
+  Example question;
+  question.context = "be brief";
+  question.question = "is it";
+  question.choices = {"yes", "no"};
+  const RenderedPrompt own = render(OpenTask{}.prompt, question, {});
+  ASSERT_EQ(script_->scored.size(), 2u);
+  EXPECT_EQ(script_->scored[0].text, own.text) << "as the task's examples were put";
+  EXPECT_EQ(script_->scored[0].choices, own.choices);
+  EXPECT_EQ(script_->scored[1].text, "Is it?");
+  ASSERT_EQ(log().size(), 2u);
+  EXPECT_NEAR(log()[0].top, 1 / (1 + std::exp(-1.5)), 1e-4);
 }
 
 TEST_F(RoutedServer, TheRouterDecidesFromTheDevicesFirstTokens) {

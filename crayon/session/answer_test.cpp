@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include "crayon/base/interrupt.h"
+#include "crayon/gate/choice_probe.h"
 #include "crayon/session/internal/test_world.h"
+#include "crayon/session/scoring.h"
 #include "crayon/testing/fake_engine.h"
 #include "crayon/testing/random.h"
 
@@ -62,6 +64,29 @@ TEST_F(Answering, ATaskAddsScope) {
   EXPECT_GT(*answer.scope, 0);
   EXPECT_LE(*answer.scope, 1);
   EXPECT_EQ(answer.scope_examples_needed, 20u) << "8 examples cannot reach the level 0.05";
+}
+
+TEST_F(Answering, AChoiceProbeReadsTheChoicesStates) {
+  model_ = make_fake_model({.d_model = kWidth, .states = true});
+  engine_ = model_->open_engine({});
+  const auto without = [](TaskInfo& info) { info.head = {}; };
+  const Example question = make_question("is it *yes");
+  const std::vector<float> plain =
+      answerer(nullptr, RouteMode::Never, task_file(without)).answer(question).scores;
+  const TaskOnDevice task(*model_, open_task(task_file(without)));
+  const ScoreRequest request{.prompt = task.prompt(question), .states = true};
+  const Matrix states = states_of(engine_->score(request, {}));
+  const auto row = states.row(2);  // towards "maybe"
+  const std::vector<float> direction(row.begin(), row.end());
+  const Answer answer = answerer(nullptr, RouteMode::Never, task_file([&](TaskInfo& info) {
+                                   info.head = {};
+                                   info.head.choice_probe = direction;
+                                 }))
+                            .answer(question);
+  EXPECT_EQ(answer.text, "maybe");
+  const std::vector<float> gains = apply_choice_probe(direction, states);
+  for (std::size_t c = 0; c < 3; ++c) EXPECT_NEAR(answer.scores[c], plain[c] + gains[c], 1e-5);
+  EXPECT_NEAR(answer.raw.top, choice_signals(answer.scores).top, 1e-6) << "what the router sees";
 }
 
 TEST_F(Answering, AnEscalatedQuestionGetsTheServersChoice) {

@@ -66,12 +66,17 @@ DeviceChoice TaskOnDevice::choose(Engine& engine, const Example& question) const
   if (question.kind != ExampleKind::Choices || question.choices.size() < 2) {
     throw Error(ErrorCode::InvalidArgument, "a question with choices needs at least 2 of them");
   }
-  const ScoreRequest request{.prompt = prompt(question),
+  return choose(engine, question, prompt(question));
+}
+
+DeviceChoice TaskOnDevice::choose(Engine& engine, const Example& question,
+                                  const RenderedPrompt& prompt) const {
+  const ScoreRequest request{.prompt = prompt,
                              .embed = info_ && embeds_in_pass_,
                              .states = info_ && !info_->head.choice_probe.empty()};
   ScoreResult scored = engine.score(request, info_ ? info_->embedding : EmbeddingSpec{});
   if (info_ && !embeds_in_pass_) {
-    const Matrix hidden = engine.embed(std::span(&request.prompt, 1), info_->embedding);
+    const Matrix hidden = engine.embed(std::span(&prompt, 1), info_->embedding);
     scored.hidden = hidden.data;
   }
   return judge(question, scored);
@@ -90,6 +95,8 @@ DeviceChoice TaskOnDevice::judge(const Example& question, const ScoreResult& sco
   if (scope_ && !z.empty()) scope = scope_->p_value(z);
   out.signals = signals(out.raw, scope);
   out.prompt_tokens = scored.prompt_tokens;
+  const ScoredChoice& chosen = scored.choices[static_cast<std::size_t>(out.choice)];
+  out.choice_tokens = static_cast<std::size_t>(chosen.tokens);
   out.cut_tokens = scored.cut_tokens;
   return out;
 }

@@ -22,7 +22,8 @@ struct DeviceChoice {
   ChoiceSignals raw;          ///< What the confidence was made of.
   Signals signals;            ///< Confidence and scope.
   std::size_t prompt_tokens = 0;
-  std::size_t cut_tokens = 0;  ///< Of the passage, cut to fit the context.
+  std::size_t choice_tokens = 0;  ///< Of the choice.
+  std::size_t cut_tokens = 0;     ///< Of the passage, cut to fit the context.
 };
 
 /// Tokens of a free answer, at most, and how many of them are looked at before it is decided which
@@ -46,6 +47,10 @@ class TaskOnDevice {
 
   /// @throws Error InvalidArgument  the question has no choices, or does not fit the context
   [[nodiscard]] DeviceChoice choose(Engine& engine, const Example& question) const;
+  /// The same behind a prompt that the caller wrote; one choice is enough.
+  /// @throws Error InvalidArgument  there is none, or it does not fit the context
+  [[nodiscard]] DeviceChoice choose(Engine& engine, const Example& question,
+                                    const RenderedPrompt& prompt) const;
   /// What the scores mean for this task; `hidden` may be empty (then no scope, no probe).
   /// @throws Error InvalidArgument  the task has a choice probe and the choices have no states
   [[nodiscard]] DeviceChoice judge(const Example& question, const ScoreResult& scored) const;
@@ -65,6 +70,8 @@ class TaskOnDevice {
   /// a scope of fewer; else 0.
   [[nodiscard]] std::size_t scope_examples_needed(double level) const;
 
+  /// Does it know a prompt format of its own, and what its scores mean?
+  [[nodiscard]] bool customised() const { return info_.has_value(); }
   [[nodiscard]] BaseFit base_fit() const { return base_fit_; }
   [[nodiscard]] Policy policy() const { return info_ ? info_->policy : Policy{}; }
   /// Router scores to start a threshold from.

@@ -70,6 +70,7 @@ class FakeEngine final : public Engine {
       const int n = static_cast<int>(choice.size());
       const double mean = mean_log_prob(request.prompt.text, choice);
       result.choices.push_back({static_cast<float>(mean * n), n});
+      if (request.states && fake_.states) result.choices.back().state = hidden(choice, {});
     }
     if (request.embed) result.hidden = hidden(request.prompt.text, spec);
     return result;

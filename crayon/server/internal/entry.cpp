@@ -73,11 +73,6 @@ void Entry::take(const GeneratedToken& token) {
   if (!signals_known_ && log_probs_.size() < kHoldBackTokens) log_probs_.push_back(token.log_prob);
 }
 
-void Entry::take_scores(const std::vector<float>& scores) {
-  const ChoiceSignals raw = choice_signals(scores);
-  take_signals(raw, board_.task().signals(raw, {}));
-}
-
 void Entry::take_signals(const ChoiceSignals& raw, const Signals& signals) {
   signals_known_ = true;
   record_.top = raw.top;

@@ -29,7 +29,8 @@ class Entry {
 
   /// A token of the device's, of an answer that is not decided about.
   void take(const GeneratedToken& token);
-  void take_scores(const std::vector<float>& scores);
+  /// Of an answer that is not decided about, or as part of the deciding.
+  void take_signals(const ChoiceSignals& raw, const Signals& signals);
   /// Who speaks, and what that was decided from.
   void decided(const ChoiceSignals& raw, const Signals& signals, const Decision& decision);
   /// It came otherwise. @param why  may hold words of the server: they are cut off
@@ -42,8 +43,6 @@ class Entry {
   void finish(const AnswerEnd& end);
 
  private:
-  void take_signals(const ChoiceSignals& raw, const Signals& signals);
-
   Switchboard& board_;
   DecisionRecord record_;
   bool may_leave_ = false;

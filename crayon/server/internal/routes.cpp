@@ -9,7 +9,6 @@
 
 #include "crayon/base/error.h"
 #include "crayon/session/answer.h"
-#include "crayon/session/scoring.h"
 #include "crayon/session/server_side.h"
 
 namespace crayon::server {
@@ -47,13 +46,6 @@ Example question_of(const ApiRequest& request) {
   }
   question.question = messages.back().content;
   return question;
-}
-
-std::size_t best_of(const ScoreResult& scored) {
-  const auto best = std::max_element(
-      scored.choices.begin(), scored.choices.end(),
-      [](const auto& a, const auto& b) { return a.mean_log_prob() < b.mean_log_prob(); });
-  return static_cast<std::size_t>(best - scored.choices.begin());
 }
 
 /// As soon as the queue has room for it: the user was promised an answer.
@@ -275,28 +267,26 @@ bool Routes::server_choice(const ApiRequest& request, const Cancelled& cancelled
 }
 
 ServerResponse Routes::choose(const ApiRequest& request, const Cancelled& cancelled, Entry& entry) {
-  ScoreRequest asked;
-  asked.prompt = {prompt_of(request), request.guided_choice, 0, 0};
-  ScoreResult scored;
-  std::optional<double> scope;
+  const TaskOnDevice& task = board_.task();
+  const Example question = question_of(request);
+  const bool own_prompt = request.chat && task.customised();
+  const RenderedPrompt prompt =
+      own_prompt ? task.prompt(question)
+                 : RenderedPrompt{prompt_of(request), request.guided_choice, 0, 0};
+  std::optional<DeviceChoice> chosen;
   queue_.run([&](Engine& engine) {
-    if (cancelled()) return;
-    scored = engine.score(asked, EmbeddingSpec{});
-    if (entry.may_leave()) scope = board_.task().scope(engine, {asked.prompt.text, {}, 0, 0});
+    if (!cancelled()) chosen = task.choose(engine, question, prompt);
   });
-  if (scored.choices.empty()) throw Error(ErrorCode::Unavailable, "the answer was cancelled");
-  std::size_t index = best_of(scored);
+  if (!chosen) throw Error(ErrorCode::Unavailable, "the answer was cancelled");
+  auto index = static_cast<std::size_t>(chosen->choice);
   AnswerEnd end;
-  end.usage = {scored.prompt_tokens, static_cast<std::size_t>(scored.choices[index].tokens)};
-  const auto scores = mean_log_probs(scored);
+  end.usage = {chosen->prompt_tokens, chosen->choice_tokens};
   if (entry.may_leave()) {
-    const ChoiceSignals raw = choice_signals(scores);
-    const Signals signals = board_.task().signals(raw, scope);
-    const Decision decision = board_.decide(signals);
-    entry.decided(raw, signals, decision);
+    const Decision decision = board_.decide(chosen->signals);
+    entry.decided(chosen->raw, chosen->signals, decision);
     if (decision.side == Side::Server) (void)server_choice(request, cancelled, entry, index, end);
   } else {
-    entry.take_scores(scores);
+    entry.take_signals(chosen->raw, chosen->signals);
   }
   entry.finish(end);
   auto about = head(request);

@@ -31,6 +31,7 @@ struct Script {
   };
   std::mutex mutex{};
   std::vector<Call> calls{};
+  std::vector<RenderedPrompt> scored{};
   std::string adapter{};
 };
 
@@ -65,6 +66,10 @@ class ScriptedEngine : public Engine {
   ScoreResult score(const ScoreRequest& request, const EmbeddingSpec&) override {
     ScoreResult out;
     out.prompt_tokens = request.prompt.text.size();
+    {
+      const std::lock_guard lock(script_->mutex);
+      script_->scored.push_back(request.prompt);
+    }
     for (const auto& choice : request.prompt.choices) {
       const auto found = script_->scores.find(choice);
       out.choices.push_back(found == script_->scores.end() ? ScoredChoice{-9, 1} : found->second);

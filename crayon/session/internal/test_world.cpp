@@ -57,7 +57,8 @@ class ScriptedEngine final : public Engine {
   ScoreResult score(const ScoreRequest& request, const EmbeddingSpec& spec) override {
     ScoreResult result = fake_->score(request, spec);
     for (std::size_t c = 0; c < result.choices.size(); ++c) {
-      result.choices[c] = {score_(request.prompt.text, c, weights_), 1};
+      result.choices[c].sum_log_prob = score_(request.prompt.text, c, weights_);
+      result.choices[c].tokens = 1;
     }
     return result;
   }
