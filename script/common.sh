@@ -74,19 +74,21 @@ run_ninja() {
 }
 
 # Serves a model on loopback until the script ends: serve_model MODEL FOLDER. Its address is then in $url,
-# and FOLDER has its output.
-server= url=
-stop_server() { [ -z "$server" ] || { kill "$server" 2>/dev/null && wait "$server" 2>/dev/null; } || true; }
+# its output in FOLDER/server-MODEL.out and .log. May be called for several models.
+servers=() url=
+stop_servers() {
+  [ "${#servers[@]}" -eq 0 ] || { kill "${servers[@]}" 2>/dev/null && wait "${servers[@]}" 2>/dev/null; } || true
+}
 serve_model() {
-  local model=$1 folder=$2
-  trap stop_server EXIT
-  : >"$folder/server.log"
-  crayon serve --model "$model" --port 0 >"$folder/server.out" 2>>"$folder/server.log" &
-  server=$!
+  local model=$1 out=$2/server-$1.out log=$2/server-$1.log
+  trap stop_servers EXIT
+  : >"$log"
+  crayon serve --model "$model" --name "$model" --port 0 >"$out" 2>>"$log" &
+  servers+=("$!")
   for _ in $(seq 600); do
-    url=$(grep -oE 'http://[0-9.:]+' "$folder/server.out" | head -n 1) && [ -n "$url" ] && return 0
-    kill -0 "$server" 2>/dev/null || { cat "$folder/server.log" >&2; fail 7 "the server did not start"; }
+    url=$(grep -oE 'http://[0-9.:]+' "$out" | head -n 1) && [ -n "$url" ] && return 0
+    kill -0 "${servers[-1]}" 2>/dev/null || { cat "$log" >&2; fail 7 "the server did not start"; }
     sleep 0.2
   done
-  fail 7 "the server did not say its address within two minutes; see $folder/server.log"
+  fail 7 "the server did not say its address within two minutes; see $log"
 }

@@ -189,7 +189,9 @@ TEST_F(Program, BlendWritesAFileOfTheAskedNumberType) {
 TEST_F(Program, TasksArePutAwayShownStrippedAndDeleted) {
   ASSERT_EQ(run(kCustomize + " --name kept").status, 0);
   EXPECT_THAT(run("task list").out, HasSubstr("kept  8 examples"));
-  EXPECT_EQ(json("task show kept")["weights"].size(), 3u);
+  const auto shown = json("task show kept");
+  EXPECT_EQ(shown["weights"].size(), 3u);
+  EXPECT_EQ(shown["choice_probe"], shown["kept"].get<std::string>().ends_with("+choices"));
   ASSERT_EQ(run("task strip kept -o bare.gguf").status, 0);
   EXPECT_FALSE(read_task(world_->path("bare.gguf")).info);
   EXPECT_EQ(run("task add bare.gguf --name bare2").status, 0);

@@ -201,6 +201,7 @@ std::string task_json(const std::filesystem::path& file, const Task& task) {
   json["n_examples"] = info.n_examples;
   json["kept"] = info.kept;
   json["labels"] = info.head.labels.size();
+  json["choice_probe"] = !info.head.choice_probe.empty();
   json["calibration"] = {{"slope", info.calibration.slope},
                          {"intercept", info.calibration.intercept},
                          {"n", info.calibration.n},

@@ -230,8 +230,9 @@ std::string task_text(const std::filesystem::path& file, const Task& task) {
   const TaskInfo& info = *task.info;
   text += fmt::format("task      {}\npool      {}\nbase      {} ({})\nkept      {}\n", info.name,
                       info.pool_id, info.base.name, info.base.id(), info.kept);
-  text += fmt::format("blend     {}, relative error {:.2e}\nexamples  {}\nlabels    {}\n",
-                      info.mode, info.relative_error, info.n_examples, info.head.labels.size());
+  text += fmt::format("blend     {}, relative error {:.2e}\nexamples  {}\nlabels    {}{}\n",
+                      info.mode, info.relative_error, info.n_examples, info.head.labels.size(),
+                      info.head.choice_probe.empty() ? "" : ", and a choice probe");
   if (info.policy.local_only) text += "policy    local only: no question of it goes to a server\n";
   text += "weights  ";
   for (const float w : info.weights) text += fmt::format(" {:.3f}", w);

@@ -80,8 +80,11 @@ TEST(Mutations, OfAModelGiveAValueOrAnError) {
 }
 
 TEST(Mutations, OfATaskGiveAValueOrAnError) {
-  expect_total(task_to_gguf(small_task()), 3,
-               [](const auto& bytes) { (void)task_from_gguf(Gguf::parse(bytes, "m")); });
+  const Reader read = [](const auto& bytes) { (void)task_from_gguf(Gguf::parse(bytes, "m")); };
+  Task task = small_task();
+  expect_total(task_to_gguf(task), 3, read);
+  task.info->head.choice_probe.assign(std::size_t(task.info->base.d_model), 0.5f);  // format 2
+  expect_total(task_to_gguf(task), 11, read);
 }
 
 TEST(Mutations, OfSafetensorsGiveAValueOrAnError) {
