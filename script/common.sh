@@ -73,7 +73,7 @@ run_ninja() {
   fi
 }
 
-# Serves a model on loopback until the script ends: serve_model MODEL FOLDER. Its address is then in $url,
+# Serves a model on loopback until the script ends: serve_model MODEL FOLDER [FLAG...]. Its address is then in $url,
 # its output in FOLDER/server-MODEL.out and .log. May be called for several models.
 servers=() url=
 stop_servers() {
@@ -81,9 +81,10 @@ stop_servers() {
 }
 serve_model() {
   local model=$1 out=$2/server-$1.out log=$2/server-$1.log
+  shift 2
   trap stop_servers EXIT
   : >"$log"
-  crayon serve --model "$model" --name "$model" --port 0 >"$out" 2>>"$log" &
+  crayon serve --model "$model" --port 0 "$@" >"$out" 2>>"$log" &
   servers+=("$!")
   for _ in $(seq 600); do
     url=$(grep -oE 'http://[0-9.:]+' "$out" | head -n 1) && [ -n "$url" ] && return 0
