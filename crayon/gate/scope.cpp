@@ -80,4 +80,17 @@ double Scope::local_rank(std::span<const float> z, std::size_t nearby) const {
 
 double Scope::least_p_value() const { return 1.0 / static_cast<double>(own_.size() + 1); }
 
+std::vector<double> p_values_among_others(const Matrix& z) {
+  std::vector<double> p_values;
+  if (z.rows < 3) return p_values;
+  for (std::size_t k = 0; k < z.rows; ++k) {
+    Matrix others(z.rows - 1, z.cols);
+    for (std::size_t i = 0; i < others.rows; ++i) {
+      std::ranges::copy(z.row(i < k ? i : i + 1), others.row(i).begin());
+    }
+    p_values.push_back(Scope(std::move(others)).p_value(z.row(k)));
+  }
+  return p_values;
+}
+
 }  // namespace crayon

@@ -40,4 +40,7 @@ class Scope {
   std::vector<double> sorted_;  ///< ... and ascending.
 };
 
+/// p-value of each row of z [n, m] against the other rows; none where n is below 3.
+[[nodiscard]] std::vector<double> p_values_among_others(const Matrix& z);
+
 }  // namespace crayon

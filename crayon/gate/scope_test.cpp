@@ -72,6 +72,15 @@ TEST(Scope, RequestsOfTheTaskGetPValuesAboutOneHalfOnAverageAndFarOnesTheLeast) 
   EXPECT_EQ(scope.p_value(far), scope.least_p_value());
 }
 
+TEST(Scope, EachRowAmongTheOthersIsJudgedWithoutItself) {
+  const Matrix z = at_angles({0, 10, 30, 60, 100, 170});
+  const auto p_values = p_values_among_others(z);
+  ASSERT_EQ(p_values.size(), 6u);
+  EXPECT_EQ(p_values[0], Scope(at_angles({10, 30, 60, 100, 170})).p_value(z.row(0)));
+  EXPECT_EQ(p_values[5], Scope(at_angles({0, 10, 30, 60, 100})).p_value(z.row(5)));
+  EXPECT_TRUE(p_values_among_others(at_angles({0, 10})).empty());
+}
+
 TEST(Scope, RefusesTooFewExamplesAndWrongSizes) {
   EXPECT_THROW(Scope(at_angles({0})), Error);
   EXPECT_THROW(Scope(at_angles({0, 1}), 0), Error);

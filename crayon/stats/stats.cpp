@@ -118,6 +118,21 @@ double expected_calibration_error(std::span<const double> confidence,
   return sum / static_cast<double>(confidence.size());
 }
 
+double calibration_error_by_chance(std::span<const double> confidence, std::size_t bins,
+                                   std::size_t draws, std::uint64_t seed) {
+  require(draws > 0, "calibration error by chance: 0 draws; expected at least one");
+  Rng rng(seed, "calibration error by chance");
+  std::vector<std::uint8_t> right(confidence.size());
+  double sum = 0;
+  for (std::size_t d = 0; d < draws; ++d) {
+    for (std::size_t i = 0; i < right.size(); ++i) {
+      right[i] = rng.uniform() < confidence[i] ? 1 : 0;
+    }
+    sum += expected_calibration_error(confidence, right, bins);
+  }
+  return sum / static_cast<double>(draws);
+}
+
 double quantile(std::vector<double> values, double q) {
   require(!values.empty(), "quantile: 0 values; expected at least one");
   require(q >= 0 && q <= 1, fmt::format("quantile: q is {}; expected 0 to 1", q));

@@ -35,6 +35,13 @@ struct Interval {
                                                 std::span<const std::uint8_t> right,
                                                 std::size_t bins = 10);
 
+/// What expected_calibration_error() is on average where the confidences are exact: `right` drawn
+/// from them. Far above 0 for few answers, so a value near it says that nothing is wrong
+/// (consistency resampling: Bröcker and Smith 2007).
+[[nodiscard]] double calibration_error_by_chance(std::span<const double> confidence,
+                                                 std::size_t bins = 10, std::size_t draws = 200,
+                                                 std::uint64_t seed = 0);
+
 /// q-quantile by linear interpolation of order statistics (R type 7); q in 0..1, values not empty.
 [[nodiscard]] double quantile(std::vector<double> values, double q);
 

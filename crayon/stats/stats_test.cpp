@@ -112,6 +112,14 @@ TEST(CalibrationError, IsZeroForAConfidenceThatIsTheAccuracyAndOneForTheOpposite
   EXPECT_DOUBLE_EQ(expected_calibration_error(Values{1.0, 0.0}, Labels{0, 1}), 1.0);
 }
 
+TEST(CalibrationError, ByChanceIsTheMeanGapOfFairDraws) {
+  const Values coin(100, 0.5);  // E|k - 50| / 100, k binomial(100, 1/2): 0.0398
+  EXPECT_NEAR(calibration_error_by_chance(coin, 10, 4000, 1), 0.0398, 0.001);
+  EXPECT_EQ(calibration_error_by_chance(Values{0, 1, 1}), 0.0);
+  EXPECT_EQ(calibration_error_by_chance(coin, 10, 5, 3),
+            calibration_error_by_chance(coin, 10, 5, 3));
+}
+
 TEST(Quantile, InterpolatesAsRsTypeSeven) {
   const Values values{4, 1, 3, 2};  // R: quantile(c(4,1,3,2), c(0,.1,.25,.5,.9,1))
   EXPECT_DOUBLE_EQ(quantile(values, 0.0), 1.0);
@@ -139,30 +147,31 @@ TEST_P(BadInputTest, IsOneClearError) {
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, BadInputTest,
-    ::testing::Values(BadInput{"accuracy: 0 answers", [] { (void)accuracy({}); }},
-                      BadInput{"bootstrap: 0 values", [] { (void)bootstrap_mean({}, 0.9, 10, 1); }},
-                      BadInput{"level 1;", [] { (void)bootstrap_mean(Values{1}, 1.0, 10, 1); }},
-                      BadInput{"0 resamples", [] { (void)bootstrap_mean(Values{1}, 0.9, 0, 1); }},
-                      BadInput{"value 1 of 2 is nan",
-                               [] {
-                                 (void)bootstrap_mean(Values{1, kNaN}, 0.9, 9, 1);
-                               }},
-                      BadInput{"auroc: 2 values and 1 labels",
-                               [] {
-                                 (void)auroc(Values{1, 2}, Labels{1});
-                               }},
-                      BadInput{"auroc: value 0", [] { (void)auroc(Values{kNaN}, Labels{1}); }},
-                      BadInput{"0 answers in 10 bins",
-                               [] { (void)expected_calibration_error({}, {}); }},
-                      BadInput{"1 answers in 0 bins",
-                               [] { (void)expected_calibration_error(Values{1}, Labels{1}, 0); }},
-                      BadInput{"confidence 0 is 1.5",
-                               [] { (void)expected_calibration_error(Values{1.5}, Labels{1}); }},
-                      BadInput{"confidence 0 is nan",
-                               [] { (void)expected_calibration_error(Values{kNaN}, Labels{1}); }},
-                      BadInput{"quantile: 0 values", [] { (void)quantile({}, 0.5); }},
-                      BadInput{"q is -0.1", [] { (void)quantile({1}, -0.1); }},
-                      BadInput{"quantile: value 0", [] { (void)quantile({kNaN}, 0.5); }}));
+    ::testing::Values(
+        BadInput{"accuracy: 0 answers", [] { (void)accuracy({}); }},
+        BadInput{"bootstrap: 0 values", [] { (void)bootstrap_mean({}, 0.9, 10, 1); }},
+        BadInput{"level 1;", [] { (void)bootstrap_mean(Values{1}, 1.0, 10, 1); }},
+        BadInput{"0 resamples", [] { (void)bootstrap_mean(Values{1}, 0.9, 0, 1); }},
+        BadInput{"value 1 of 2 is nan",
+                 [] {
+                   (void)bootstrap_mean(Values{1, kNaN}, 0.9, 9, 1);
+                 }},
+        BadInput{"auroc: 2 values and 1 labels",
+                 [] {
+                   (void)auroc(Values{1, 2}, Labels{1});
+                 }},
+        BadInput{"auroc: value 0", [] { (void)auroc(Values{kNaN}, Labels{1}); }},
+        BadInput{"0 answers in 10 bins", [] { (void)expected_calibration_error({}, {}); }},
+        BadInput{"1 answers in 0 bins",
+                 [] { (void)expected_calibration_error(Values{1}, Labels{1}, 0); }},
+        BadInput{"confidence 0 is 1.5",
+                 [] { (void)expected_calibration_error(Values{1.5}, Labels{1}); }},
+        BadInput{"confidence 0 is nan",
+                 [] { (void)expected_calibration_error(Values{kNaN}, Labels{1}); }},
+        BadInput{"by chance: 0 draws", [] { (void)calibration_error_by_chance(Values{1}, 10, 0); }},
+        BadInput{"quantile: 0 values", [] { (void)quantile({}, 0.5); }},
+        BadInput{"q is -0.1", [] { (void)quantile({1}, -0.1); }},
+        BadInput{"quantile: value 0", [] { (void)quantile({kNaN}, 0.5); }}));
 
 }  // namespace
 }  // namespace crayon

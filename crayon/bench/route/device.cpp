@@ -31,16 +31,6 @@ void add_row(const BenchRow& row, const std::vector<float>& raw, std::vector<flo
   to.scope.push_back(signals.scope.value_or(1));
 }
 
-/// Among the other examples; none below 3.
-std::optional<double> scope_without(const Matrix& z, std::size_t k) {
-  if (z.rows < 3) return std::nullopt;
-  Matrix rest(z.rows - 1, z.cols);
-  for (std::size_t i = 0; i < rest.rows; ++i) {
-    std::ranges::copy(z.row(i < k ? i : i + 1), rest.row(i).begin());
-  }
-  return Scope(std::move(rest)).p_value(z.row(k));
-}
-
 }  // namespace
 
 RouteDevice::RouteDevice(Pool& pool, BenchScorer& scorer, const std::vector<BenchRow>& examples)
@@ -82,10 +72,12 @@ DeviceRows RouteDevice::answer(const std::vector<BenchRow>& rows) {
 DeviceRows RouteDevice::answer_examples() {
   const ScoreTable raw = raw_scores(examples_).scores;
   const ScoreTable& scores = report_.judged_scores;
+  const auto scope = p_values_among_others(info().scope_examples);
   DeviceRows found;
   for (std::size_t k = 0; k < examples_.size(); ++k) {
-    const Signals signals{.confidence = confidence(info().calibration, choice_signals(scores[k])),
-                          .scope = scope_without(info().scope_examples, k)};
+    Signals signals{.confidence = confidence(info().calibration, choice_signals(scores[k])),
+                    .scope = std::nullopt};
+    if (!scope.empty()) signals.scope = scope[k];
     add_row(examples_[k], raw[k], scores[k], signals, found);
   }
   return found;

@@ -74,17 +74,21 @@ std::string hashes_table(const Json& report) {
 
 std::string route_calibration_tables(const Json& report) {
   const Json& calibration = report.at("calibration");
-  std::string body = head_row({"Task", "Raw", "Calibrated"}) + "<tbody>\n";
-  body += body_row(
-      {"Mean", number_cell(calibration.at("before")), number_cell(calibration.at("after"))});
-  for (const Json& task : calibration.at("by_task")) {
-    body += body_row({text_cell(task.at("task")), number_cell(task.at("before")),
-                      number_cell(task.at("after"))});
-  }
-  return table_box("tasks",
-                   "Expected calibration error on held-out questions, ten bins: the largest share "
-                   "of softmax(scores), and the confidence calibrated on the examples",
-                   body + "</tbody>\n");
+  std::string body =
+      head_row({"Task", "Raw", "If it were exact", "Calibrated", "If it were exact"}) + "<tbody>\n";
+  const auto row = [](const std::string& name, const Json& errors) {
+    return body_row({name, number_cell(errors.at("before")),
+                     number_cell(errors.at("before_by_chance")), number_cell(errors.at("after")),
+                     number_cell(errors.at("after_by_chance"))});
+  };
+  body += row("Mean", calibration);
+  for (const Json& task : calibration.at("by_task")) body += row(text_cell(task.at("task")), task);
+  return table_box(
+      "tasks",
+      "Expected calibration error on held-out questions, ten bins: the largest share "
+      "of softmax(scores), and the confidence calibrated on the examples. Beside each, "
+      "what as many answers would show if the confidences were exact",
+      body + "</tbody>\n");
 }
 
 std::string route_risk_table(const Json& report) {

@@ -109,22 +109,28 @@ Json bins_json(const std::vector<ReliabilityPoint>& bins) {
 }
 
 Json calibration_json(const RouteRun& run, const RouteSummary& summary) {
+  const auto errors = [](const CalibrationLine& line) {
+    return Json{{"before", rounded(line.before)},
+                {"after", rounded(line.after)},
+                {"before_by_chance", rounded(line.before_by_chance)},
+                {"after_by_chance", rounded(line.after_by_chance)}};
+  };
   Json tasks = Json::array();
-  double before = 0;
-  double after = 0;
+  CalibrationLine mean;
   const auto n = static_cast<double>(std::max<std::size_t>(1, summary.calibration.size()));
   for (const CalibrationLine& line : summary.calibration) {
-    before += line.before / n;
-    after += line.after / n;
-    tasks.push_back({{"task", run.tasks[line.task].name},
-                     {"before", rounded(line.before)},
-                     {"after", rounded(line.after)}});
+    mean.before += line.before / n;
+    mean.after += line.after / n;
+    mean.before_by_chance += line.before_by_chance / n;
+    mean.after_by_chance += line.after_by_chance / n;
+    tasks.push_back(errors(line));
+    tasks.back()["task"] = run.tasks[line.task].name;
   }
-  return {{"before", rounded(before)},
-          {"after", rounded(after)},
-          {"bins_before", bins_json(summary.before)},
-          {"bins_after", bins_json(summary.after)},
-          {"by_task", tasks}};
+  Json out = errors(mean);
+  out["bins_before"] = bins_json(summary.before);
+  out["bins_after"] = bins_json(summary.after);
+  out["by_task"] = tasks;
+  return out;
 }
 
 Json risk_json(const RouteRun& run, const RiskLine& line) {

@@ -120,8 +120,11 @@ std::string text_of(const Json& report) {
   out += "\n";
   for (const Json& server : report.at("servers")) out += server_text(server);
   const Json& calibration = report.at("calibration");
-  out += fmt::format("Calibration error (ECE): {} raw, {} calibrated\n\n",
-                     number(calibration.at("before")), number(calibration.at("after")));
+  out += fmt::format(
+      "Calibration error (ECE): {} raw, {} calibrated; {} and {} if just these confidences were "
+      "exact\n\n",
+      number(calibration.at("before")), number(calibration.at("after")),
+      number(calibration.at("before_by_chance")), number(calibration.at("after_by_chance")));
   out += risks_table(report.at("risks")) + scope_table(report.at("scope"));
   out +=
       "Area: mean accuracy of the mix over all server shares. APGR: the same as a share of the "

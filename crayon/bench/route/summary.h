@@ -67,8 +67,10 @@ inline constexpr std::size_t kReliabilityPoints = 10;
 
 struct CalibrationLine {
   std::size_t task = 0;
-  double before = 0;  ///< ECE of the choices' largest share, mean over draws,
-  double after = 0;   ///< and of the calibrated confidence.
+  double before = 0;            ///< ECE of the choices' largest share, mean over draws,
+  double after = 0;             ///< and of the calibrated confidence.
+  double before_by_chance = 0;  ///< What these would be if the confidences were exact.
+  double after_by_chance = 0;
 };
 
 struct RiskLine {

@@ -57,6 +57,8 @@ void add_calibration(const RouteData& data, RouteSummary& to) {
       const std::vector<double> top = top_shares(rows);
       line.before += expected_calibration_error(top, rows.right) / draws;
       line.after += expected_calibration_error(rows.confidence, rows.right) / draws;
+      line.before_by_chance += calibration_error_by_chance(top) / draws;
+      line.after_by_chance += calibration_error_by_chance(rows.confidence) / draws;
       add_to_bins(top, rows.right, to.before);
       add_to_bins(rows.confidence, rows.right, to.after);
     }

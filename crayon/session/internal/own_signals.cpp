@@ -6,27 +6,10 @@
 #include "crayon/router/router.h"
 
 namespace crayon::internal {
-namespace {
-
-/// Scope p-value of each example against the others; none below 3 examples.
-std::vector<double> scope_of_each(const Matrix& z) {
-  std::vector<double> p_values;
-  if (z.rows < 3) return p_values;
-  for (std::size_t k = 0; k < z.rows; ++k) {
-    Matrix rest(z.rows - 1, z.cols);
-    for (std::size_t i = 0; i < rest.rows; ++i) {
-      std::ranges::copy(z.row(i < k ? i : i + 1), rest.row(i).begin());
-    }
-    p_values.push_back(Scope(std::move(rest)).p_value(z.row(k)));
-  }
-  return p_values;
-}
-
-}  // namespace
 
 std::vector<double> router_scores(const ScoreTable& scores, const ChoiceData& data, bool compared,
                                   const Calibration& calibration) {
-  const auto scope = scope_of_each(data.z);
+  const auto scope = p_values_among_others(data.z);
   const auto rows = labelled(data);
   const Router router(RouterOptions{});
   std::vector<double> out;
