@@ -106,7 +106,7 @@ TEST(FitCalibration, LowersTheCalibrationErrorOfANewSample) {
 
 // The oracle: the stated loss, on a grid around the fit.
 double loss(const Sample& sample, const Calibration& c, const Calibration& prior, double prior_n) {
-  double sum = 0;
+  double sum = 0.5 * 2 * prior_n * std::pow(c.slope - prior.slope, 2);
   const double each = prior_n / static_cast<double>(sample.signals.size());
   for (std::size_t i = 0; i < sample.signals.size(); ++i) {
     const double p = confidence(c, sample.signals[i]);

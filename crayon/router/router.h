@@ -38,8 +38,9 @@ struct Calibration {
 [[nodiscard]] double confidence(const Calibration& calibration, const ChoiceSignals& signals);
 
 /// Fits slope (>= 0) and intercept by penalised maximum likelihood. The prior speaks as `prior_n`
-/// further questions, spread over the same margins and answered as it believes (ours): few labels
-/// stay near it, many leave it behind. None at all: the prior itself.
+/// further questions, spread over the same margins and answered as it believes, and its slope by a
+/// ridge of 2 prior_n besides (ours): few labels stay near it, many leave it behind; how often a
+/// task is right is learnt sooner than how much its margin tells. None at all: the prior itself.
 /// @throws Error InvalidArgument  other sizes, a margin that is not finite, prior_n below 0
 [[nodiscard]] Calibration fit_calibration(std::span<const ChoiceSignals> signals,
                                           std::span<const std::uint8_t> right,

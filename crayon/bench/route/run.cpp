@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kDeviceVersion = 6;  ///< Counted up when the device's results change.
+constexpr int kDeviceVersion = 7;  ///< Counted up when the device's results change.
 constexpr int kServerVersion = 1;
 
 /// One thing to work out, what decides it, and the result as far as it is known.
