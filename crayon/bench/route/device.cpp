@@ -1,7 +1,5 @@
 #include "crayon/bench/route/device.h"
 
-#include <algorithm>
-
 #include "crayon/bench/result.h"
 #include "crayon/gate/scope.h"
 

@@ -92,6 +92,24 @@ TEST_F(RouteReport, SaysOfEachRouterWhatItsAnswersSay) {
   }
 }
 
+TEST_F(RouteReport, CalibrationErrorsStandBesideWhatChanceAloneMakesOfThem) {
+  double after = 0;
+  double by_chance = 0;
+  for (const json& device : report_["results"]["device"]) {
+    if (device["task"] != "far") continue;
+    const auto confidence = device["questions"]["confidence"].get<std::vector<double>>();
+    const auto right = device["questions"]["right"].get<std::vector<std::uint8_t>>();
+    after += expected_calibration_error(confidence, right) / 2;  // two draws
+    by_chance += calibration_error_by_chance(confidence) / 2;
+  }
+  const json& tasks = report_["calibration"]["by_task"];
+  const json& far =
+      *std::ranges::find_if(tasks, [](const json& task) { return task["task"] == "far"; });
+  EXPECT_GT(by_chance, 0);
+  EXPECT_NEAR(far["after"].get<double>(), after, 1e-3);
+  EXPECT_NEAR(far["after_by_chance"].get<double>(), by_chance, 1e-3);
+}
+
 TEST_F(RouteReport, OneThresholdDividesAllTasksQuestionsTogether) {
   const json& pooled = report_["servers"][0]["pooled"];
   const json& margin =
