@@ -9,46 +9,19 @@ rewritten. A report that is not finished will do: the text says what is missing.
 is written; it fails and shows the difference where README or picture say other than the report.
 Exit status: 0; 1 wrong or not current; 2 there is no report.
 """
-import difflib
-import gzip
-import json
 import pathlib
-import re
 import sys
-import textwrap
-import zlib
 
 import readme_numbers_picture
+from readme_parts import (NOTHING, Problem, begin, code, count, listed, percent, read_report, settle, table,
+                          with_block, wrapped)
 
 REPORT, PICTURE = "reports/bench.json.gz", "docs/bench.svg"
-BEGIN, END = f"<!-- numbers: {REPORT} -->", "<!-- end of numbers -->"
+BEGIN = begin(REPORT)
 SCHEMA, NEWEST = "crayon-bench-customize", 2
 GROUPS = ("held-out", "near", "far", "pool")
 OURS, RIVALS = "crayon", ("base", "uniform", "multitask")
 SIGNIFICANT = 0.05
-NOTHING = "–"
-
-
-class Problem(Exception):
-    """A message and an exit status."""
-
-    def __init__(self, message, status=1):
-        super().__init__(message)
-        self.status = status
-
-
-def read_report(path):
-    if not path.exists():
-        raise Problem(f"{path}: there is no report; script/bench --full makes it", 2)
-    try:
-        report = json.loads(gzip.decompress(path.read_bytes()))
-    except (OSError, EOFError, ValueError, zlib.error) as e:
-        raise Problem(f"{path}: is no gzip of JSON: {e}") from e
-    schema = report.get("schema") if isinstance(report, dict) else None
-    name, _, version = str(schema).rpartition("/")
-    if name != SCHEMA or not version.isdigit() or int(version) > NEWEST:
-        raise Problem(f"{path}: schema is '{schema}', expected '{SCHEMA}/1' to '{SCHEMA}/{NEWEST}'")
-    return report
 
 
 class Numbers:
@@ -90,10 +63,6 @@ class Numbers:
         return min(table[method]["seeds"] for table in self.tables.values() if method in table)
 
 
-def percent(x, sign=""):
-    return format(round(100 * x, 1) + 0.0, f"{sign}.1f")  # + 0.0: no minus before a zero
-
-
 def accuracy_cell(line):
     if line is None:
         return NOTHING
@@ -111,12 +80,6 @@ def difference_cell(line, rival):
     if low <= 0 <= high:
         return f"no difference shown: {band}"
     return band if one["holm_p"] < SIGNIFICANT else band + " †"
-
-
-def table(head, rows, first_right):
-    marks = ["---" if i < first_right else "--:" for i in range(len(head))]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [head, *rows]).replace(
-        "\n", f"\n|{'|'.join(marks)}|\n", 1)
 
 
 def accuracy_table(numbers):
@@ -138,22 +101,8 @@ def difference_table(numbers):
     return table(head, rows, 1)
 
 
-def listed(words):
-    words = list(words)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
 def named(methods):
     return listed(f"`{method}`" for method in methods)
-
-
-def code(text):
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return fence + re.sub(r"\s+", " ", text) + fence
-
-
-def count(n, thing):
-    return f"{n} {thing}" + ("" if n == 1 else "s")
 
 
 def tasks_text(numbers):
@@ -224,10 +173,6 @@ def legend_text(differences):
     return text
 
 
-def wrapped(text):
-    return textwrap.fill(text, 150, break_long_words=False, break_on_hyphens=False)
-
-
 def block(numbers):
     differences = difference_table(numbers)
     if not any(OURS in lines for lines in numbers.tables.values()):
@@ -240,33 +185,16 @@ def block(numbers):
     return "\n\n".join(paragraphs)
 
 
-def wanted_readme(text, path, numbers):
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
-        raise Problem(f"{path}: expected the lines '{BEGIN}' and '{END}' once each, where the numbers belong")
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{block(numbers)}\n\n{END}{rest.split(END)[1]}"
-
-
 def run(folder, check):
-    readme, picture, report = folder / "README.md", folder / PICTURE, folder / REPORT
+    readme, report = folder / "README.md", folder / REPORT
     text = readme.read_text(encoding="utf-8")
-    drawn = picture.read_text(encoding="utf-8") if picture.exists() else ""
     try:
-        numbers = Numbers(read_report(report))
-        wanted = {readme: (text, wanted_readme(text, readme, numbers)),
-                  picture: (drawn, readme_numbers_picture.draw(numbers))}
+        numbers = Numbers(read_report(report, SCHEMA, NEWEST, "script/bench --full"))
+        wanted = {readme: with_block(text, readme, REPORT, block(numbers)),
+                  folder / PICTURE: readme_numbers_picture.draw(numbers)}
     except (KeyError, TypeError, ValueError) as e:
         raise Problem(f"{report}: lacks a key or holds what docs/bench-report.md does not say: {e!r}") from e
-    stale = [path for path, (found, want) in wanted.items() if found != want]
-    if not check:
-        for path in stale:
-            path.write_text(wanted[path][1], encoding="utf-8")
-        return
-    for path in stale:
-        found, want = (side.splitlines(keepends=True) for side in wanted[path])
-        sys.stdout.writelines(difflib.unified_diff(found, want, str(path), f"{path} as the report says"))
-    if stale:
-        raise Problem(f"{listed(map(str, stale))}: not what {report} says; run tools/readme_numbers.py")
+    settle(wanted, check, report, "readme_numbers.py")
 
 
 def main(arguments):

@@ -13,10 +13,11 @@ import unittest
 from xml.etree import ElementTree
 
 import readme_numbers as numbers
+import readme_parts as parts
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GOLDEN = json.loads((ROOT / "tests/golden/bench.json").read_text(encoding="utf-8"))
-README = f"# Title\n\nbefore\n\n{numbers.BEGIN}\n{numbers.END}\n\nafter\n"
+README = f"# Title\n\nbefore\n\n{numbers.BEGIN}\n{parts.END}\n\nafter\n"
 
 
 class Tree:
@@ -81,7 +82,7 @@ class ReadmeNumbers(unittest.TestCase):
     def test_writes_between_the_marks_alone(self):
         text = self.write(GOLDEN)
         self.assertTrue(text.startswith(f"# Title\n\nbefore\n\n{numbers.BEGIN}\n"))
-        self.assertTrue(text.endswith(f"\n{numbers.END}\n\nafter\n"))
+        self.assertTrue(text.endswith(f"\n{parts.END}\n\nafter\n"))
 
     def test_accuracies_are_those_of_the_report(self):
         text = self.write(GOLDEN)
@@ -214,10 +215,10 @@ class ReadmeNumbers(unittest.TestCase):
                 self.assertEqual(1, done.stderr.count("\n"), done.stderr)
 
     def test_refuses_a_readme_without_the_marks(self):
-        for readme in ("# no marks\n", README + numbers.BEGIN, f"{numbers.END}\n{numbers.BEGIN}\n"):
+        for readme in ("# no marks\n", README + numbers.BEGIN, f"{parts.END}\n{numbers.BEGIN}\n"):
             done = self.tree(GOLDEN, readme).run()
             self.assertEqual(1, done.returncode)
-            self.assertIn("once each, where the numbers belong", done.stderr)
+            self.assertIn("where the numbers belong", done.stderr)
 
     def test_the_picture_has_each_method_where_its_numbers_are(self):
         tree = self.tree(GOLDEN)
