@@ -90,6 +90,8 @@ struct Method {
   /// The pool's adapters or gate decide its results; else no more than the prompts' format and the
   /// first layer that is adapted, so its results outlive a new pool.
   bool of_pool = true;
+  /// Its head was fitted to choices' mean log-probs, so that it fits no other way of scoring.
+  bool scores_by_mean = false;
 };
 
 /// All methods, in the order of the tables.

@@ -102,8 +102,11 @@ std::string Runner::why_missing(const Method& method) {
   const auto known =
       std::ranges::find(missing_, &method, [](const auto& one) { return one.first; });
   if (known != missing_.end()) return known->second;
-  const std::string why = method.missing == nullptr ? "" : method.missing(pool_, tools_);
-  return missing_.emplace_back(&method, why).second;
+  std::string why = method.missing == nullptr ? "" : method.missing(pool_, tools_);
+  if (why.empty() && method.scores_by_mean && plan_.scoring != Scoring::Mean) {
+    why = fmt::format("it scores choices by 'mean', not by '{}'", to_string(plan_.scoring));
+  }
+  return missing_.emplace_back(&method, std::move(why)).second;
 }
 
 /// Equal keys are equal work on whatever machine: a pool's id says nothing of its prompts.

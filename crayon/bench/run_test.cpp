@@ -16,6 +16,7 @@ namespace {
 using ::testing::Each;
 using ::testing::FloatNear;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Pointwise;
 using ::testing::Property;
 using ::testing::SizeIs;
@@ -124,6 +125,25 @@ TEST_F(Run, MethodsThatCannotRunAreNamedWithTheReason) {
   }
   EXPECT_EQ(names, (std::vector<std::string>{"shared", "multitask", "server", "lora-k"}));
   EXPECT_EQ(run.results.size(), 4u);
+}
+
+/// What the program keeps is chosen, and its head fitted, on mean log-probs.
+TEST_F(Run, CustomizeRunsWithTheScoringOfTheProgramAlone) {
+  for (const Scoring scoring : {Scoring::Mean, Scoring::Sum, Scoring::Character, Scoring::Letter}) {
+    BenchPlan plan = world_.plan({"base", "choice-probe", "customize"}, {4}, {1});
+    plan.scoring = scoring;
+    const BenchRun run = world_.run(plan, "work");
+    if (scoring == Scoring::Mean) {
+      EXPECT_THAT(run.missing, IsEmpty());
+      EXPECT_EQ(run.results.size(), 6u);
+      continue;
+    }
+    ASSERT_THAT(run.missing, SizeIs(1)) << to_string(scoring);
+    EXPECT_EQ(run.missing[0].method, "customize");
+    EXPECT_EQ(run.missing[0].why,
+              "it scores choices by 'mean', not by '" + to_string(scoring) + "'");
+    EXPECT_EQ(run.results.size(), 4u);
+  }
 }
 
 TEST_F(Run, ExactScoresAreNeverTakenForOthers) {

@@ -27,6 +27,7 @@ CRAYON_BENCH_METHOD(customize) = {
     .sees = Method::Sees::Labels,
     .version = 5,
     .prepare = prepare,
+    .scores_by_mean = true,
 };
 
 }  // namespace crayon
