@@ -39,6 +39,8 @@ class Numbers:
         self.k = max(self.ks, key=lambda k: (max(len(t["methods"]) for t in tables if t["k"] == k), k))
         self.tables = {(t["group"], t["label_calibration"]): {line["method"]: line for line in t["methods"]}
                        for t in tables if t["k"] == self.k}
+        self.ours = {(t["group"], t["label_calibration"]): {line["method"]: line for line in t.get("ours", [])}
+                     for t in tables if t["k"] == self.k}
         self.tasks = {t["group"]: t["tasks"] for t in tables if t["k"] == self.k}
         self.groups = [group for group in GROUPS if group in self.tasks]
 
@@ -99,6 +101,16 @@ def difference_table(numbers):
             cells = [difference_cell(numbers.line(OURS, group, calibrated), rival) for group in numbers.groups]
             rows.append([f"`{rival}`" + (" +" if calibrated else ""), *cells])
     return table(head, rows, 1)
+
+
+def ours_table(numbers):
+    """Crayon's own methods minus each of the others, on the first group with label calibration; "" without any."""
+    group = numbers.groups[0]
+    ours = numbers.ours.get((group, True), {})
+    rivals = [name for name in numbers.methods()
+              if any(name == one["against"] for line in ours.values() for one in line["against"])]
+    rows = [[f"`{rival}` +", *(difference_cell(line, rival) for line in ours.values())] for rival in rivals]
+    return table([f"minus ({group})", *(f"`{name}` +" for name in ours)], rows, 1) if rows else ""
 
 
 def named(methods):
@@ -168,8 +180,8 @@ def legend_text(differences):
             "+: with label calibration. Below: differences in points with their 95 % bands, paired over questions and "
             "seeds; \"no difference shown\" where the band holds 0.")
     if "†" in differences:
-        text += (f" †: not below {SIGNIFICANT} when the p-value is corrected for all methods that are held to the "
-                 "same rival (Holm).")
+        text += (f" †: not below {SIGNIFICANT} when the p-value is corrected (Holm) for all methods that are held to "
+                 "the same rival; in the last table, for all that the method is held to.")
     return text
 
 
@@ -177,10 +189,11 @@ def block(numbers):
     differences = difference_table(numbers)
     if not any(OURS in lines for lines in numbers.tables.values()):
         differences = f"`{OURS}` has no line at K = {numbers.k} yet, so that there is nothing to compare."
+    ours = ours_table(numbers)
     others = [k for k in numbers.ks if k != numbers.k]
     more = f"The report also has K = {listed(map(str, others))}." if others else ""
-    paragraphs = [f"![Accuracy of each method with its 95 % band]({PICTURE})", wrapped(legend_text(differences)),
-                  accuracy_table(numbers), differences,
+    paragraphs = [f"![Accuracy of each method with its 95 % band]({PICTURE})", wrapped(legend_text(differences + ours)),
+                  accuracy_table(numbers), differences, *([ours] if ours else []),
                   wrapped(" ".join(filter(None, [settings_text(numbers), more, missing_text(numbers)])))]
     return "\n\n".join(paragraphs)
 

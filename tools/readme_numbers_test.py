@@ -108,6 +108,20 @@ class ReadmeNumbers(unittest.TestCase):
                 against(report, "base").update(change)
                 self.assertEqual(want, cells(self.write(report).split("against")[1], "`base`")[1])
 
+    def test_ours_are_shown_against_every_method_of_the_first_group(self):
+        text = self.write(GOLDEN).split("| minus (held-out) |")[1]
+        ours = table_of(GOLDEN, "held-out", True)["ours"]
+        self.assertEqual(["crayon"], [line["method"] for line in ours])
+        self.assertEqual({"base", "uniform", "arrow", "multitask"}, {one["against"] for one in ours[0]["against"]})
+        for one in ours[0]["against"]:
+            shown = cells(text, f"`{one['against']}` +")[1]
+            self.assertIn(f"{100 * one['mean']:+.1f} [{100 * one['low']:+.1f}, ", shown)
+            self.assertEqual(one["low"] <= 0 <= one["high"], shown.startswith("no difference shown"), one)
+        earlier = copy.deepcopy(GOLDEN)
+        for table in earlier["tables"]:
+            del table["ours"]
+        self.assertNotIn("| minus", self.write(earlier))
+
     def test_check_fails_and_shows_the_line_when_a_number_is_altered(self):
         tree = self.tree(GOLDEN)
         tree.run()

@@ -32,22 +32,31 @@ Json comparison_json(const Comparison& c) {
   return json;
 }
 
+Json comparisons_json(std::span<const Comparison> comparisons) {
+  Json list = Json::array();
+  for (const Comparison& c : comparisons) list.push_back(comparison_json(c));
+  return list;
+}
+
 Json table_json(const SummaryTable& table) {
   Json lines = Json::array();
   for (const SummaryLine& line : table.lines) {
-    Json against = Json::array();
-    for (const Comparison& c : line.against) against.push_back(comparison_json(c));
     lines.push_back({{"method", line.method},
                      {"seeds", line.seeds},
                      {"accuracy", estimate_json(line.accuracy)},
                      {"calibration_error", rounded(line.calibration_error)},
-                     {"against", against}});
+                     {"against", comparisons_json(line.against)}});
+  }
+  Json ours = Json::array();
+  for (const OursLine& line : table.ours) {
+    ours.push_back({{"method", line.method}, {"against", comparisons_json(line.against)}});
   }
   return {{"k", table.k},
           {"group", table.group},
           {"label_calibration", table.label_calibration},
           {"tasks", table.tasks},
-          {"methods", lines}};
+          {"methods", lines},
+          {"ours", ours}};
 }
 
 Json task_line_json(const TaskLine& line) {

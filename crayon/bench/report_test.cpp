@@ -244,9 +244,20 @@ TEST(ReportText, ShowsBothSwitchStatesOfEachKWithin100Columns) {
   EXPECT_THAT(line_after(text, "K = 32, label calibration on", "crayon"),
               StartsWith("crayon 83.3 "));
   EXPECT_EQ(line_after(text, "Costs, K = 32", "crayon"), "crayon 32 0 12 77 1.5 MB 450");
+  EXPECT_THAT(line_after(text, "minus each of the others, K = 32, label calibration on", "uniform"),
+              StartsWith("uniform +"));
   EXPECT_THAT(text, HasSubstr("Not run: server: no server <named>"));
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 100u) << line;
+}
+
+TEST(ReportText, ReadsReportsFromBeforeOursWereHeldToAll) {
+  Json earlier = Json::parse(report());
+  for (Json& table : earlier["tables"]) table.erase("ours");
+  const std::string text = report_text(earlier.dump(), "r.json");
+  EXPECT_THAT(text, AllOf(HasSubstr("K = 32, label calibration on"),
+                          Not(HasSubstr("minus each of the others"))));
+  EXPECT_THAT(report_html(earlier.dump(), "r.json"), Not(HasSubstr("minus each of the others")));
 }
 
 TEST(ReportText, ShowsTheFirstGroupWhereNoTaskIsHeldOut) {
@@ -272,6 +283,11 @@ TEST(ReportHtml, HasATableForEachGroupAndSwitchWithoutAScript) {
                          HasSubstr("<td>1.5 MB</td>"), HasSubstr("<td>450</td>")));
   EXPECT_THAT(between(table, ">uniform</a></th>", "</tr>"), HasSubstr("\u221216.7"));
   EXPECT_THAT(page, HasSubstr("no server &lt;named&gt;"));
+  const std::string ours =
+      between(page.substr(page.find(table)), "minus each of the others", "</table>");
+  EXPECT_THAT(between(ours, ">base</a></th>", "</tr>"), HasSubstr(">+25.0"));
+  EXPECT_THAT(between(ours, ">uniform</a></th>", "</tr>"), HasSubstr(">+41.7"));
+  EXPECT_THAT(ours, Not(HasSubstr(">crayon</a></th>")));
 }
 
 TEST(ReportHtml, MarksTheBestOfEachTask) {

@@ -33,7 +33,7 @@ std::string accuracy_table(const SummaryTable& table) {
     std::vector<std::string> row{cell_name(line.method, kNameBytes), percent(line.accuracy.mean),
                                  percent(line.accuracy.low) + ".." + percent(line.accuracy.high)};
     for (const std::string& rival : rivals) {
-      row.push_back(comparison_text(find_comparison(line, rival)));
+      row.push_back(comparison_text(find_comparison(line.against, rival)));
     }
     row.push_back(fmt::format("{:.3f}", line.calibration_error));
     rows.push_back(std::move(row));
@@ -41,6 +41,24 @@ std::string accuracy_table(const SummaryTable& table) {
   return fmt::format("{} ({}), K = {}, label calibration {}\n{}\n", group_title(table.group),
                      table.tasks, table.k, table.label_calibration ? "on" : "off",
                      text_table(rows));
+}
+
+/// Ours less every other method; nothing where the report has none of them.
+std::string ours_table(const SummaryTable& table) {
+  const auto rivals = rivals_of_ours(table);
+  if (rivals.empty()) return "";
+  std::vector<std::vector<std::string>> rows{{"minus"}};
+  for (const OursLine& ours : table.ours) rows[0].push_back(fmt::format("{:<17}", ours.method));
+  for (const std::string& rival : rivals) {
+    std::vector<std::string> row{cell_name(rival, kNameBytes)};
+    for (const OursLine& ours : table.ours) {
+      row.push_back(comparison_text(find_comparison(ours.against, rival)));
+    }
+    rows.push_back(std::move(row));
+  }
+  return fmt::format(
+      "Crayon's own methods minus each of the others, K = {}, label calibration {}\n{}\n", table.k,
+      table.label_calibration ? "on" : "off", text_table(rows));
 }
 
 std::string cost_table(const ReportData& data, const SummaryTable& table) {
@@ -88,7 +106,7 @@ std::string report_text(const std::string& json, const std::string& name) {
       out += accuracy_table(*table);
       shown = table;
     }
-    if (shown != nullptr) out += cost_table(data, *shown);
+    if (shown != nullptr) out += ours_table(*shown) + cost_table(data, *shown);
   }
   out += groups.empty()
              ? "No table: no method has results for every task of a group.\n"

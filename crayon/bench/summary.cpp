@@ -109,7 +109,8 @@ class Summary {
   }
 
   SummaryTable make_table(std::size_t k, bool calibrated, const std::string& group) {
-    SummaryTable table{.k = k, .group = group, .label_calibration = calibrated, .lines = {}};
+    SummaryTable table{
+        .k = k, .group = group, .label_calibration = calibrated, .lines = {}, .ours = {}};
     const auto tasks = tasks_of(group);
     table.tasks = tasks.size();
     if (tasks.empty()) return table;
@@ -132,8 +133,27 @@ class Summary {
       }
       table.lines.push_back(std::move(line));
     }
-    correct(table);
+    for (const char* rival : kRivals) correct(held_to(rival, table));
+    for (const char* method : kOurs) add_ours(method, tasks, table);
     return table;
+  }
+
+  /// A line for one of ours, where the table has it.
+  void add_ours(const std::string& method, const std::vector<std::string>& tasks,
+                SummaryTable& table) {
+    const auto answers = pick(find(table.k, table.label_calibration, method), tasks);
+    if (answers.empty()) return;
+    OursLine ours{.method = method, .against = {}};
+    for (const SummaryLine& line : table.lines) {
+      if (line.method == method) continue;
+      auto comparison = compare(line.method, answers,
+                                pick(find(table.k, table.label_calibration, line.method), tasks));
+      if (comparison) ours.against.push_back(std::move(*comparison));
+    }
+    std::vector<Comparison*> family;
+    for (Comparison& comparison : ours.against) family.push_back(&comparison);
+    correct(family);
+    table.ours.push_back(std::move(ours));
   }
 
   static TaskScores all_rows(const Answers& answers) {
@@ -188,20 +208,21 @@ class Summary {
                       .counts = count_wins(alone)};
   }
 
-  static void correct(SummaryTable& table) {
-    for (const char* rival : kRivals) {
-      std::vector<Comparison*> held;
-      std::vector<double> p;
-      for (SummaryLine& line : table.lines) {
-        for (Comparison& comparison : line.against) {
-          if (comparison.against != rival) continue;
-          held.push_back(&comparison);
-          p.push_back(comparison.difference.p_value);
-        }
+  static std::vector<Comparison*> held_to(const std::string& rival, SummaryTable& table) {
+    std::vector<Comparison*> held;
+    for (SummaryLine& line : table.lines) {
+      for (Comparison& comparison : line.against) {
+        if (comparison.against == rival) held.push_back(&comparison);
       }
-      const auto corrected = holm(p);
-      for (std::size_t i = 0; i < held.size(); ++i) held[i]->holm_p = corrected[i];
     }
+    return held;
+  }
+
+  static void correct(const std::vector<Comparison*>& family) {
+    std::vector<double> p;
+    for (const Comparison* comparison : family) p.push_back(comparison->difference.p_value);
+    const auto corrected = holm(p);
+    for (std::size_t i = 0; i < family.size(); ++i) family[i]->holm_p = corrected[i];
   }
 
   void add_task_lines(std::size_t k, bool calibrated, std::vector<TaskLine>& lines) {

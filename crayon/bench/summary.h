@@ -17,7 +17,7 @@ struct Comparison {
   std::string against;
   std::size_t tasks = 0;
   TwoWayEstimate difference;
-  double holm_p = 1;  ///< Corrected for all methods of the same table that are held to `against`.
+  double holm_p = 1;  ///< Corrected for all comparisons of its family (Holm).
   WinTieLoss counts;
 };
 
@@ -29,6 +29,13 @@ struct SummaryLine {
   TwoWayEstimate accuracy;
   double calibration_error =
       0;  ///< Mean over tasks; confidence is the top share of softmax(scores).
+  /// With kRivals. A family: all methods of the table that are held to the same one.
+  std::vector<Comparison> against;
+};
+
+/// One of kOurs against every other method of its table; a family.
+struct OursLine {
+  std::string method;
   std::vector<Comparison> against;
 };
 
@@ -39,6 +46,7 @@ struct SummaryTable {
   bool label_calibration = false;
   std::size_t tasks = 0;
   std::vector<SummaryLine> lines;  ///< In the order of the methods.
+  std::vector<OursLine> ours;      ///< Those of kOurs that have a line.
 };
 
 /// One method on one task, over its seeds.
@@ -61,6 +69,8 @@ struct BenchSummary {
 
 /// What methods are held to, where the run has them.
 inline constexpr const char* kRivals[] = {"base", "uniform", "multitask"};
+/// What this project claims something for, so what has to answer to every method there is.
+inline constexpr const char* kOurs[] = {"crayon", "crayon-refined", "customize"};
 
 /// A table's line needs the method on every task of the group; a method that lacks one is left out.
 [[nodiscard]] BenchSummary summarise(const BenchRun& run);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "crayon/bench/internal/bench_world_test.h"
+#include "crayon/stats/paired.h"
 
 namespace crayon {
 namespace {
@@ -76,6 +77,38 @@ TEST(Summary, MeansDifferencesAndWinsAreThoseOfTheAnswers) {
   EXPECT_DOUBLE_EQ(table(summary, "near", false).lines[1].accuracy.mean, 0.9);
   // Every score is (1, 0) or (0, 1): confidence .731, accuracy .2.
   EXPECT_NEAR(off.lines[0].calibration_error, 0.731 - 0.2, 1e-3);
+}
+
+TEST(Summary, OursAreHeldToEveryOtherMethodAndCorrectedForAsMany) {
+  Made made;
+  for (const char* task : {"near", "far"}) {
+    for (const std::uint64_t seed : {1, 2}) {
+      made.add(task, "base", seed, 4);
+      made.add(task, "few-shot", seed, 8);
+      made.add(task, "arrow", seed, 20);
+      made.add(task, "crayon", seed, 12);
+    }
+  }
+  made.add("near", "customize", 1, 4);
+  const SummaryTable both = table(summarise(made.run), "held-out", false);
+
+  ASSERT_EQ(both.ours.size(), 1u) << "customize lacks a task, crayon-refined both";
+  EXPECT_EQ(both.ours[0].method, "crayon");
+  std::vector<std::string> names;
+  std::vector<double> p;
+  for (const Comparison& one : both.ours[0].against) {
+    names.push_back(one.against);
+    p.push_back(one.difference.p_value);
+  }
+  EXPECT_THAT(names, testing::ElementsAre("base", "few-shot", "arrow"));
+  EXPECT_NEAR(both.ours[0].against[0].difference.mean, 0.4, 1e-12);
+  EXPECT_NEAR(both.ours[0].against[2].difference.mean, -0.4, 1e-12);
+  EXPECT_EQ(both.ours[0].against[2].counts.losses, 2u);
+  const auto corrected = holm(p);
+  EXPECT_GT(corrected[0], p[0]);
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    EXPECT_DOUBLE_EQ(both.ours[0].against[i].holm_p, corrected[i]);
+  }
 }
 
 TEST(Summary, MethodsWithUnequalSeedsArePairedOnThoseThatBothHave) {

@@ -57,7 +57,8 @@ std::string line_row(const ReportData& data, const SummaryTable& table, const Su
   std::string out = fmt::format("<tr><th scope=\"row\">{}</th><td>{}<small>{}</small></td>",
                                 method_link(data, line.method), percent(line.accuracy.mean),
                                 band(line.accuracy, percent));
-  for (const std::string& rival : rivals) out += comparison_cell(find_comparison(line, rival));
+  for (const std::string& rival : rivals)
+    out += comparison_cell(find_comparison(line.against, rival));
   const MeanCost cost = mean_cost(data, line.method, table.k, table.group);
   out += cell(fmt::format("{:.3f}", line.calibration_error));
   out += cell(short_number(cost.customize_seconds));
@@ -66,6 +67,25 @@ std::string line_row(const ReportData& data, const SummaryTable& table, const Su
   out += cell(cost.adapter_bytes > 0 ? short_bytes(cost.adapter_bytes) : "");
   out += number_cell(cost.tokens_per_second);
   return out + "</tr>\n";
+}
+
+/// Rows: every method that one of ours is held to; columns: ours.
+std::string ours_table(const ReportData& data, const SummaryTable& table) {
+  std::string body = "<thead><tr><th scope=\"col\">Minus</th>";
+  for (const OursLine& ours : table.ours) {
+    body += fmt::format("<th scope=\"col\">{}<small>band; tasks won / tied / lost; p</small></th>",
+                        escaped(ours.method));
+  }
+  body += "</tr></thead>\n<tbody>\n";
+  for (const std::string& rival : rivals_of_ours(table)) {
+    body += fmt::format("<tr><th scope=\"row\">{}</th>", method_link(data, rival));
+    for (const OursLine& ours : table.ours) {
+      body += comparison_cell(find_comparison(ours.against, rival));
+    }
+    body += "</tr>\n";
+  }
+  return table_box("summary", "Crayon&#39;s own methods minus each of the others, points",
+                   body + "</tbody>\n");
 }
 
 std::string one_table(const ReportData& data, const SummaryTable& table) {
@@ -79,6 +99,7 @@ std::string one_table(const ReportData& data, const SummaryTable& table) {
                    fmt::format("{} ({}), K = {}, label calibration {}", group_title(table.group),
                                table.tasks, table.k, state),
                    body);
+  if (!rivals_of_ours(table).empty()) out += ours_table(data, table);
   if (const auto names = left_out(data, table); !names.empty()) {
     out += fmt::format(
         "<p class=\"note\">Not in this table, for want of results on some of its "

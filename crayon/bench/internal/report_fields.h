@@ -54,6 +54,9 @@ class Fields {
     }
     return found;
   }
+  [[nodiscard]] std::vector<Fields> objects_if_any(const char* key) const {
+    return value_.contains(key) ? objects(key) : std::vector<Fields>{};
+  }
   [[nodiscard]] std::vector<std::string> texts(const char* key) const {
     std::vector<std::string> found;
     for (const nlohmann::json& item : list(key)) {

@@ -75,15 +75,29 @@ std::string group_title(const std::string& group) {
 std::vector<std::string> rivals_of(const SummaryTable& table) {
   std::vector<std::string> found;
   for (const char* rival : kRivals) {
-    const auto is_held = [&](const SummaryLine& line) { return find_comparison(line, rival); };
+    const auto is_held = [&](const SummaryLine& line) {
+      return find_comparison(line.against, rival);
+    };
     if (std::ranges::any_of(table.lines, is_held)) found.emplace_back(rival);
   }
   return found;
 }
 
-const Comparison* find_comparison(const SummaryLine& line, const std::string& rival) {
-  const auto found = std::ranges::find(line.against, rival, &Comparison::against);
-  return found == line.against.end() ? nullptr : &*found;
+const Comparison* find_comparison(const std::vector<Comparison>& against,
+                                  const std::string& rival) {
+  const auto found = std::ranges::find(against, rival, &Comparison::against);
+  return found == against.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> rivals_of_ours(const SummaryTable& table) {
+  std::vector<std::string> found;
+  for (const SummaryLine& line : table.lines) {
+    const auto is_held = [&](const OursLine& ours) {
+      return find_comparison(ours.against, line.method);
+    };
+    if (std::ranges::any_of(table.ours, is_held)) found.push_back(line.method);
+  }
+  return found;
 }
 
 std::vector<std::string> left_out(const ReportData& data, const SummaryTable& table) {

@@ -45,8 +45,12 @@ namespace crayon {
 /// The rivals that any line of the table is held to, in their own order.
 [[nodiscard]] std::vector<std::string> rivals_of(const SummaryTable& table);
 
-/// A line's comparison with a rival, or null.
-[[nodiscard]] const Comparison* find_comparison(const SummaryLine& line, const std::string& rival);
+/// The one with this rival, or null.
+[[nodiscard]] const Comparison* find_comparison(const std::vector<Comparison>& against,
+                                                const std::string& rival);
+
+/// The methods that any of ours is held to, in the order of the lines.
+[[nodiscard]] std::vector<std::string> rivals_of_ours(const SummaryTable& table);
 
 /// Methods that have results at this K and switch but no line in the table: they lack a task.
 [[nodiscard]] std::vector<std::string> left_out(const ReportData& data, const SummaryTable& table);

@@ -76,23 +76,30 @@ Comparison read_comparison(const Fields& at) {
   return comparison;
 }
 
+std::vector<Comparison> read_comparisons(const std::vector<Fields>& list) {
+  std::vector<Comparison> found;
+  for (const Fields& one : list) found.push_back(read_comparison(one));
+  return found;
+}
+
 SummaryTable read_table(const Fields& at) {
   SummaryTable table{.k = at.count("k"),
                      .group = choice_of(at, "group", {"held-out", "near", "far", "pool", "all"}),
                      .label_calibration = at.flag("label_calibration"),
                      .tasks = at.count("tasks"),
-                     .lines = {}};
+                     .lines = {},
+                     .ours = {}};
   for (const Fields& method : at.objects("methods")) {
-    SummaryLine line{.method = method.text("method"),
-                     .tasks = table.tasks,
-                     .seeds = method.count("seeds"),
-                     .accuracy = read_estimate(method.object("accuracy")),
-                     .calibration_error = method.number("calibration_error"),
-                     .against = {}};
-    for (const Fields& one : method.objects("against")) {
-      line.against.push_back(read_comparison(one));
-    }
-    table.lines.push_back(std::move(line));
+    table.lines.push_back({.method = method.text("method"),
+                           .tasks = table.tasks,
+                           .seeds = method.count("seeds"),
+                           .accuracy = read_estimate(method.object("accuracy")),
+                           .calibration_error = method.number("calibration_error"),
+                           .against = read_comparisons(method.objects("against"))});
+  }
+  for (const Fields& method : at.objects_if_any("ours")) {  // earlier reports lack it
+    table.ours.push_back(
+        {.method = method.text("method"), .against = read_comparisons(method.objects("against"))});
   }
   return table;
 }
