@@ -248,7 +248,8 @@ std::vector<std::byte> BenchScorer::file_of(const Adapter* adapter) const {
   const AdapterFileOptions options{.architecture = model_.base().architecture,
                                    .name = "bench",
                                    .type = TensorType::F16,
-                                   .metadata = {}};
+                                   .metadata = {},
+                                   .fill_rank = true};
   return adapter_to_gguf(*adapter, options);
 }
 

@@ -36,6 +36,7 @@ void run_blend(const BlendCommandArgs& args, std::ostream& out) {
   file.architecture = pool.manifest().base.architecture;
   file.name = args.out.stem().string();
   file.type = parse_tensor_type(args.dtype);
+  file.fill_rank = true;
   const auto bytes = adapter_to_gguf(blend.adapter, file);
   write_atomically(args.out, bytes);
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -59,6 +59,7 @@ void run_strip(const TaskArgs& args, std::ostream& out) {
   options.architecture = gguf.text("general.architecture");
   options.name = args.out.stem().string();
   options.type = lora_type(gguf);
+  options.fill_rank = true;
   write_atomically(args.out, adapter_to_gguf(adapter_from_gguf(gguf), options));
   out << args.out.string() << '\n';
 }

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <numeric>
+#include <span>
 
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
@@ -262,6 +264,37 @@ TEST_P(EngineTest, AdapterFilesEqualTheBlendThatTheyWereWrittenFrom) {
   engine->set_adapter_file(file("sum.gguf"));
 
   EXPECT_THAT(engine->logits(prompt_tokens(kText)).data, Pointwise(FloatNear(1e-3f), want));
+}
+
+/// The engine fills ranks up for llama.cpp's kernels; scales that are no power of two must not
+/// be rounded into halves on the way.
+TEST_P(EngineTest, FilesOfAnyRankTypeAndScaleActAsTheirNumbersDo) {
+  for (const std::size_t rank : {2, 16, 20}) {
+    for (const TensorType type : {TensorType::F32, TensorType::F16, TensorType::BF16}) {
+      const AdapterFileOptions options{
+          .architecture = GetParam(), .name = "file", .type = type, .metadata = {}};
+      auto bytes = adapter_to_gguf(random_model_adapter(options_, 1, rank, 5), options);
+      const float alpha = static_cast<float>(rank);
+      const float other = 0.7f * alpha;
+      const std::string key = "adapter.lora.alpha";
+      auto at = std::ranges::search(bytes, std::as_bytes(std::span(key))).end();
+      at += 4;  // behind the type of the value
+      ASSERT_EQ(std::memcmp(&*at, &alpha, sizeof alpha), 0);
+      std::memcpy(&*at, &other, sizeof other);
+      const Adapter numbers = adapter_from_gguf(Gguf::parse(bytes, "file"));
+      ASSERT_FLOAT_EQ(numbers.tensors[0].scale, 0.7f);
+
+      const auto engine = model_->open_engine(exact());
+      const BlendPart part{numbers, 1.0f};
+      engine->set_adapters({&part, 1});
+      const auto want = engine->logits(prompt_tokens(kText)).data;
+      engine->set_adapter_bytes(bytes, "file");
+      const bool as_it_is = rank <= 16 && type != TensorType::F32;  // halves the activations too
+      EXPECT_THAT(engine->logits(prompt_tokens(kText)).data,
+                  Pointwise(FloatNear(as_it_is ? 5e-2f : 1e-3f), want))
+          << rank << " " << to_string(type);
+    }
+  }
 }
 
 TEST_P(EngineTest, AnAdapterOfAnotherShapeIsRefusedAndTheOldOneStays) {

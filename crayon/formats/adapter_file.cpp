@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view kSuffixA = ".lora_a";
 constexpr std::string_view kSuffixB = ".lora_b";
+constexpr std::size_t kFastRanks = 16;
 constexpr float kLeastGoodHalf = 1.0f / 256;  ///< Below this, a half loses more than its last bits.
 constexpr float kMostGoodHalf = 4096.0f;
 
@@ -137,6 +138,29 @@ std::map<std::string, Pair> pairs_of(const Gguf& gguf) {
   return pairs;
 }
 
+/// Drops what a file's ranks were filled up with: last ranks that are 0 in A and in B.
+void drop_filling(LoraTensor& tensor) {
+  const auto is_empty = [&](std::size_t k) {
+    for (std::size_t j = 0; j < tensor.a.cols; ++j) {
+      if (tensor.a.at(k, j) != 0) return false;
+    }
+    for (std::size_t i = 0; i < tensor.b.rows; ++i) {
+      if (tensor.b.at(i, k) != 0) return false;
+    }
+    return true;
+  };
+  std::size_t rank = tensor.rank();
+  while (rank > 1 && is_empty(rank - 1)) --rank;
+  if (rank == tensor.rank()) return;
+  Matrix b(tensor.b.rows, rank);
+  for (std::size_t i = 0; i < b.rows; ++i) {
+    for (std::size_t k = 0; k < rank; ++k) b.at(i, k) = tensor.b.at(i, k);
+  }
+  tensor.b = std::move(b);
+  tensor.a.data.resize(rank * tensor.a.cols);
+  tensor.a.rows = rank;
+}
+
 LoraTensor read_pair(const Gguf& gguf, const std::string& name, const Pair& pair, float alpha) {
   if (pair.a == nullptr || pair.b == nullptr) {
     throw corrupt(gguf.file(), "weight {} lacks its {}", in_quotes(name),
@@ -154,13 +178,19 @@ LoraTensor read_pair(const Gguf& gguf, const std::string& name, const Pair& pair
                   in_quotes(name), tensor.a.rows, tensor.a.cols, tensor.b.rows, tensor.b.cols);
   }
   if (alpha != 0) tensor.scale = alpha / static_cast<float>(tensor.rank());
+  drop_filling(tensor);
   return tensor;
 }
 
 }  // namespace
 
+std::size_t fast_rank(std::size_t rank) {
+  return rank <= kFastRanks ? rank : (rank + kFastRanks - 1) / kFastRanks * kFastRanks;
+}
+
 std::vector<std::byte> adapter_to_gguf(const Adapter& adapter, const AdapterFileOptions& options) {
-  const std::size_t rank = std::max<std::size_t>(1, max_rank(adapter));
+  const std::size_t own_rank = std::max<std::size_t>(1, max_rank(adapter));
+  const std::size_t rank = options.fill_rank ? fast_rank(own_rank) : own_rank;
   GgufWriter writer;
   for (const auto& [key, value] : options.metadata) writer.set(key, value);
   writer.set("general.architecture", options.architecture);
@@ -178,7 +208,7 @@ std::vector<std::byte> adapter_to_gguf(const Adapter& adapter, const AdapterFile
                               tensor.b.cols));
     }
     const TensorType a_type = type_for_rows(options.type, tensor.a.cols);
-    const TensorType b_type = type_for_rows(options.type, rank);
+    const TensorType b_type = type_for_rows(options.type, own_rank);
     Factors factors = factors_of(tensor, rank);
     if (a_type != TensorType::F32) balance(factors);
     check_finite(tensor.name, factors.a, a_type);

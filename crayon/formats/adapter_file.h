@@ -17,8 +17,14 @@ struct AdapterFileOptions {
   std::string name;                    ///< general.name
   TensorType type = TensorType::F16;   ///< Of A; B is F16 where Q8_0 does not fit its rows.
   std::map<std::string, GgufValue>
-      metadata;  ///< Further keys ("crayon.base_id" is written anyway).
+      metadata;            ///< Further keys ("crayon.base_id" is written anyway).
+  bool fill_rank = false;  ///< R is fast_rank() of the adapter's own; the rest of it zeros.
 };
+
+/// The least rank from `rank` on that llama.cpp's fast kernels for matrices on CPUs take: above 16
+/// a multiple of that. With others an adapter costs several times as much; smaller ones cost next
+/// to nothing (benchmarks/adapter_rank.py).
+[[nodiscard]] std::size_t fast_rank(std::size_t rank);
 
 /// The adapter as the bytes of such a file. `options.metadata` cannot replace the keys that
 /// llama.cpp reads; an adapter without tensors gives a file without them, of rank 1.
@@ -28,7 +34,8 @@ struct AdapterFileOptions {
                                                      const AdapterFileOptions& options);
 
 /// Reads any llama.cpp LoRA: base_id from crayon.base_id, "" in files of others; scale = alpha / r
-/// of each tensor (1 when alpha is 0, as llama.cpp does).
+/// of each tensor (1 when alpha is 0, as llama.cpp does). Last ranks that are all zeros are
+/// dropped.
 /// @throws Error CorruptFile  not a LoRA GGUF, a lora_a without its lora_b, shapes that do not
 ///                            match, numbers that are not finite; Unsupported: activated LoRA
 [[nodiscard]] Adapter adapter_from_gguf(const Gguf& gguf);

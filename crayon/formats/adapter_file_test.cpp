@@ -52,10 +52,43 @@ TEST(AdapterFile, KeepsTheDeltaOfAdaptersOfMixedRanksAndScales) {
   ASSERT_EQ(got.tensors.size(), 2u);
   EXPECT_EQ(got.base_id, adapter.base_id);
   for (std::size_t i = 0; i < 2; ++i) {
-    EXPECT_EQ(got.tensors[i].rank(), 5u) << "padded to one rank, as llama.cpp has one alpha";
+    EXPECT_EQ(got.tensors[i].rank(), adapter.tensors[i].rank()) << "what fills up is dropped";
     EXPECT_EQ(got.tensors[i].scale, 1.0f);
     EXPECT_THAT(dense(got.tensors[i]), Pointwise(FloatNear(1e-5f), dense(adapter.tensors[i])));
   }
+}
+
+TEST(AdapterFile, RanksAreFilledUpWithZerosWhereThatIsFaster) {
+  for (const std::size_t rank : {1, 16, 17, 24, 48}) {
+    const Adapter adapter = small_adapter(5, rank);
+    for (const TensorType type :
+         {TensorType::F32, TensorType::F16, TensorType::BF16, TensorType::Q8}) {
+      const Adapter own = through_file(adapter, type);
+      AdapterFileOptions options;
+      options.type = type;
+      options.fill_rank = true;
+      const Gguf file = Gguf::parse(adapter_to_gguf(adapter, options), "file");
+      const Adapter filled = adapter_from_gguf(file);
+      ASSERT_EQ(filled.tensors.size(), own.tensors.size());
+      for (std::size_t i = 0; i < own.tensors.size(); ++i) {
+        const std::uint64_t want = rank <= 16 ? rank : rank <= 32 ? 32 : 48;
+        EXPECT_EQ(file.tensors()[2 * i].shape[0], want);
+        EXPECT_EQ(filled.tensors[i].rank(), rank) << "the zeros are dropped again";
+        EXPECT_EQ(filled.tensors[i].scale, 1.0f);
+        EXPECT_EQ(filled.tensors[i].a.data, own.tensors[i].a.data);
+        EXPECT_EQ(filled.tensors[i].b.data, own.tensors[i].b.data) << "rank 24 is no Q8_0, 32 is";
+      }
+    }
+  }
+}
+
+/// B begins as zeros where a LoRA is trained; so may its last column.
+TEST(AdapterFile, ReadingDropsNoRankThatHoldsANumber) {
+  Adapter adapter = small_adapter(7, 3);
+  for (LoraTensor& tensor : adapter.tensors) std::ranges::fill(tensor.b.data, 0.0f);
+  EXPECT_EQ(through_file(adapter, TensorType::F32).tensors[0].rank(), 3u);
+  for (LoraTensor& tensor : adapter.tensors) std::ranges::fill(tensor.a.data, 0.0f);
+  EXPECT_EQ(through_file(adapter, TensorType::F32).tensors[0].rank(), 1u);
 }
 
 TEST(AdapterFile, HalvesKeepTheDeltaToThreeDigitsHoweverSmallOrLargeBIs) {

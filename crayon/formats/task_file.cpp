@@ -9,6 +9,7 @@ namespace crayon {
 std::vector<std::byte> task_to_gguf(const Task& task, TensorType type) {
   AdapterFileOptions options;
   options.type = type;
+  options.fill_rank = true;
   Adapter adapter = task.adapter;
   if (task.info) {
     const TaskInfo& info = *task.info;

@@ -69,7 +69,7 @@ CRAYON_BENCH_METHOD(arrow) = {
     .order = 120,
     .summary = "spectral routing, averaged to one blend for the task",
     .sees = Method::Sees::Texts,
-    .version = 1,
+    .version = 2,
     .prepare = prepare,
 };
 

@@ -16,7 +16,7 @@ CRAYON_BENCH_METHOD(crayon) = {
     .order = 70,
     .summary = "the pool blended by its gate",
     .sees = Method::Sees::Texts,
-    .version = 2,
+    .version = 3,
     .prepare = prepare,
 };
 

@@ -25,7 +25,7 @@ CRAYON_BENCH_METHOD(crayon_refined) = {
     .order = 80,
     .summary = "the gate's blend, refined on the labels without a gradient",
     .sees = Method::Sees::Labels,
-    .version = 2,
+    .version = 3,
     .prepare = prepare,
 };
 

@@ -25,7 +25,7 @@ CRAYON_BENCH_METHOD(customize) = {
     .order = 90,
     .summary = "what `crayon customize` keeps by leave-one-out, head included",
     .sees = Method::Sees::Labels,
-    .version = 5,
+    .version = 6,
     .prepare = prepare,
     .scores_by_mean = true,
 };

@@ -20,7 +20,7 @@ CRAYON_BENCH_METHOD(dare) = {
     .order = 150,
     .summary = "the gate's weights, half of all entries dropped at random (DARE, density 0.5)",
     .sees = Method::Sees::Texts,
-    .version = 2,
+    .version = 3,
     .prepare = prepare,
 };
 

@@ -18,7 +18,7 @@ CRAYON_BENCH_METHOD(linear) = {
     .order = 130,
     .summary = "the gate's weights, A and B summed apart (PEFT's linear)",
     .sees = Method::Sees::Texts,
-    .version = 2,
+    .version = 3,
     .prepare = prepare,
 };
 

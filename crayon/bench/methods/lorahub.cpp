@@ -25,7 +25,7 @@ CRAYON_BENCH_METHOD(lorahub) = {
     .order = 100,
     .summary = "LoraHub's search for weights: A and B summed apart, 40 evaluations",
     .sees = Method::Sees::Labels,
-    .version = 1,
+    .version = 2,
     .prepare = prepare,
 };
 

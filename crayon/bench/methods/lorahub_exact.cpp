@@ -21,7 +21,7 @@ CRAYON_BENCH_METHOD(lorahub_exact) = {
     .order = 110,
     .summary = "LoraHub's search for weights, on the sum of the products",
     .sees = Method::Sees::Labels,
-    .version = 1,
+    .version = 2,
     .prepare = prepare,
 };
 

@@ -23,7 +23,7 @@ CRAYON_BENCH_METHOD(random) = {
     .order = 30,
     .summary = "random weights of the simplex (Dirichlet)",
     .sees = Method::Sees::Texts,
-    .version = 1,
+    .version = 2,
     .prepare = prepare,
 };
 

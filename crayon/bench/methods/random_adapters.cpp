@@ -58,7 +58,7 @@ CRAYON_BENCH_METHOD(random_adapters) = {
     .order = 40,
     .summary = "the gate's weights on adapters of the same norms and random directions",
     .sees = Method::Sees::Texts,
-    .version = 2,
+    .version = 3,
     .prepare = prepare,
 };
 

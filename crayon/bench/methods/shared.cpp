@@ -17,7 +17,7 @@ CRAYON_BENCH_METHOD(shared) = {
     .order = 60,
     .summary = "the pool's shared adapter alone, at full strength",
     .sees = Method::Sees::Nothing,
-    .version = 1,
+    .version = 2,
     .prepare = prepare,
     .missing = [](const Pool& pool, const BenchTools&) -> std::string {
       return pool.manifest().shared.empty() ? "the pool has no shared adapter" : "";

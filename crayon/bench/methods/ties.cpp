@@ -18,7 +18,7 @@ CRAYON_BENCH_METHOD(ties) = {
     .order = 140,
     .summary = "the gate's weights, trimmed and merged by elected signs (TIES, density 0.5)",
     .sees = Method::Sees::Texts,
-    .version = 2,
+    .version = 3,
     .prepare = prepare,
 };
 

@@ -20,7 +20,7 @@ CRAYON_BENCH_METHOD(top1) = {
     .order = 50,
     .summary = "the adapter that the gate likes best, with weight 1",
     .sees = Method::Sees::Texts,
-    .version = 1,
+    .version = 2,
     .prepare = prepare,
 };
 

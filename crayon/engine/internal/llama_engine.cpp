@@ -37,10 +37,16 @@ EngineOptions checked(EngineOptions options) {
   return options;
 }
 
-/// Of an adapter's file, as its first tensor has it.
-TensorType type_of(const Gguf& adapter) {
-  if (adapter.tensors().empty()) return TensorType::F32;
-  return tensor_type(adapter.tensors().front());
+/// A number type that holds an adapter's numbers as they are, scales folded in.
+TensorType exact_type(const Gguf& file, const Adapter& adapter) {
+  const auto scaled = [](const LoraTensor& tensor) { return tensor.scale != 1; };
+  return std::ranges::any_of(adapter.tensors, scaled) ? TensorType::F32 : lora_type(file);
+}
+
+bool has_fast_ranks(const Gguf& file) {
+  return std::ranges::all_of(file.tensors(), [](const GgufTensor& tensor) {
+    return !tensor.name.ends_with(".lora_a") || tensor.shape[0] == fast_rank(tensor.shape[0]);
+  });
 }
 
 }  // namespace
@@ -190,7 +196,8 @@ void LlamaEngine::set_adapters(std::span<const BlendPart> parts) {
   const AdapterFileOptions options{.architecture = model_.keep->base().architecture,
                                    .name = "blend",
                                    .type = TensorType::F32,
-                                   .metadata = {}};
+                                   .metadata = {},
+                                   .fill_rank = true};
   const auto bytes = adapter_to_gguf(sum, options);
   load_adapter(std::move(sum), options.type, bytes, "the blended adapter");
 }
@@ -201,7 +208,15 @@ void LlamaEngine::set_adapter_file(const std::filesystem::path& file) {
 
 void LlamaEngine::set_adapter_bytes(std::span<const std::byte> bytes, const std::string& name) {
   const Gguf gguf = Gguf::parse({bytes.begin(), bytes.end()}, name);
-  load_adapter(adapter_from_gguf(gguf), type_of(gguf), bytes, name);
+  Adapter adapter = adapter_from_gguf(gguf);
+  const AdapterFileOptions options{.architecture = gguf.text("general.architecture"),
+                                   .name = "adapter",
+                                   .type = exact_type(gguf, adapter),
+                                   .metadata = {},
+                                   .fill_rank = true};
+  if (has_fast_ranks(gguf)) return load_adapter(std::move(adapter), options.type, bytes, name);
+  const auto filled = adapter_to_gguf(adapter, options);
+  load_adapter(std::move(adapter), options.type, filled, name);
 }
 
 void LlamaEngine::load_adapter(Adapter adapter, TensorType type, std::span<const std::byte> gguf,

@@ -167,7 +167,8 @@ void PackedScorer::set_adapter(const CurrentAdapter& adapter) {
     const AdapterFileOptions options{.architecture = model_.keep->base().architecture,
                                      .name = "crown",
                                      .type = adapter.type,
-                                     .metadata = {}};
+                                     .metadata = {},
+                                     .fill_rank = true};
     loaded = std::make_shared<const LlamaAdapter>(
         crown_, adapter_to_gguf(for_crown(adapter.numbers, first_layer_), options), adapter.name);
   }
