@@ -132,8 +132,10 @@ Json Runner::key_of(const BenchCell& cell, const std::vector<BenchRow>& examples
     key["first_layer"] = pool_.manifest().first_layer;
   }
   if (plan_.exact) key["exact"] = true;
-  if (cell.method->uses == Method::Uses::Multitask && tools_.multitask != nullptr) {
-    key["multitask"] = tools_.multitask->manifest().id;
+  if (cell.method->uses == Method::Uses::Multitask) {
+    const std::string& id =
+        tools_.multitask == nullptr ? options_.multitask : tools_.multitask->manifest().id;
+    if (!id.empty()) key["multitask"] = id;
   }
   if (cell.method->uses == Method::Uses::Server) key["server"] = options_.server;
   return key;

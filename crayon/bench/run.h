@@ -49,6 +49,8 @@ struct RunOptions {
   int context_tokens = 2048;
   /// What identifies the server, for the store; "" without one.
   std::string server = {};
+  /// The multitask pool's id where BenchTools has none: earlier results of it are known by that.
+  std::string multitask = {};
   std::string machine = {};  ///< CPU and threads, for the results that are worked out.
   /// Where results are looked for first, in this order; what is taken is not put into the store.
   std::vector<EarlierResults> earlier = {};

@@ -179,6 +179,22 @@ TEST_F(Slices, AnotherMultitaskPoolConcernsTheMethodMultitaskAlone) {
   EXPECT_THAT(counts_.front().methods, ElementsAre("multitask"));
 }
 
+TEST_F(Slices, ResultsOfTheMultitaskPoolAreKnownByItsIdWhereItIsNotThere) {
+  write_random_pool(world_.path("model.gguf"), world_.path("m1"), 1);
+  Pool pool = Pool::open(world_.path("m1"));
+  const BenchPlan plan = world_.plan({"base", "multitask"});
+  const BenchRun run = world_.run(plan, "a", {.multitask = &pool, .remote = {}, .train = {}});
+  const std::string file = write(run, plan, "a.json");
+  for (const bool same : {true, false}) {
+    RunOptions options{.multitask = same ? pool.manifest().id : "other-1"};
+    options.earlier.push_back(read_results(world_.path(file)));
+    const BenchRun later = world_.run(plan, same ? "b" : "c", {}, {}, options);
+    EXPECT_EQ(timeless(json(later, plan)) == timeless(json(run, plan)), same);
+    EXPECT_THAT(later.results, SizeIs(same ? 8 : 4));
+    EXPECT_THAT(later.missing, SizeIs(same ? 0 : 1));
+  }
+}
+
 TEST_F(Slices, AMethodThatCannotRunHereKeepsItsEarlierResults) {
   const Adapter lora = random_model_adapter({}, 1, 2, 77);
   const BenchTools tools{.multitask = nullptr, .remote = nullptr, .train = [&](const LoraRequest&) {

@@ -6,6 +6,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <iostream>
 
 #include "crayon/base/error.h"
@@ -86,6 +87,24 @@ RunOptions run_options(const BenchArgs& args, std::vector<EarlierResults> earlie
   return options;
 }
 
+/// What stands in --multitask: results of a pool are known by its manifest, also where its adapters
+/// are not there to work out more.
+struct Rival {
+  std::optional<Pool> pool;
+  std::string id;
+};
+
+Rival open_rival(const fs::path& folder) {
+  if (folder.empty()) return {};
+  const PoolManifest manifest = read_pool_manifest(folder);
+  const bool is_bare = std::ranges::none_of(
+      manifest.adapters,
+      [&](const PoolAdapterEntry& adapter) { return fs::exists(folder / adapter.file); });
+  Rival rival{.pool = {}, .id = manifest.id};
+  if (!is_bare) rival.pool = Pool::open(folder);
+  return rival;
+}
+
 void write_reports(const BenchArgs& args, const std::string& json, std::ostream& out) {
   if (!args.out.empty()) write_report(args.out, json);
   if (!args.html.empty()) write_atomically(args.html, report_html(json, "this run"));
@@ -98,14 +117,13 @@ void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes
   std::vector<EarlierResults> earlier;
   for (const fs::path& file : args.from) earlier.push_back(read_results(file));
   Pool pool = open_bench_pool(args.pool);
-  std::optional<Pool> multitask;
-  if (!args.multitask.empty()) multitask = Pool::open(args.multitask);
+  Rival rival = open_rival(args.multitask);
   const auto remote = open_remote(args.server);
   const BenchModel opened =
       open_bench_model(args.model, args.common, plan.number_type, pool.manifest().base, notes);
   const Store store = open_store(args);
   BenchTools tools{
-      .multitask = multitask ? &*multitask : nullptr, .remote = remote.get(), .train = {}};
+      .multitask = rival.pool ? &*rival.pool : nullptr, .remote = remote.get(), .train = {}};
   if (const fs::path trainer = find_trainer(); !trainer.empty()) {
     tools.train = make_lora_trainer(
         {.program = trainer, .model = opened.file, .threads = args.common.threads}, pool, store);
@@ -115,7 +133,8 @@ void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes
   engine_settings.splits = true;
   engine_settings.reuse_from = 64;  // few examples before many questions are read once
   const auto engine = opened.model->open_engine(engine_settings);
-  const RunOptions options = run_options(args, std::move(earlier), notes);
+  RunOptions options = run_options(args, std::move(earlier), notes);
+  options.multitask = rival.id;
   Progress progress(notes,
                     {.label = "bench", .total = 0, .unit = "cells", .enabled = !args.common.quiet});
   const BenchRun run = run_bench(plan, pool, *opened.model, *engine, tools, store, options,
@@ -130,7 +149,7 @@ void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes
                              .command = typed_command(),
                              .model = opened.base,
                              .pool = pool.manifest().id,
-                             .multitask = multitask ? multitask->manifest().id : "",
+                             .multitask = rival.id,
                              .server = options.server,
                              .context_tokens = args.model.context_tokens,
                              .format = pool.manifest().prompt,
@@ -183,8 +202,10 @@ void add_customize(CLI::App& bench, const std::shared_ptr<BenchArgs>& args) {
                    .plan = "What to run (TOML); default: benchmarks/full.toml",
                    .quick = "benchmarks/quick.toml: a first table in minutes",
                    .tasks = "A task list (TOML) of yours, all methods"});
-  cmd->add_option("--multitask", args->multitask,
-                  "Pool of one LoRA, trained on the same data: the rival 'multitask'");
+  cmd->add_option(
+      "--multitask", args->multitask,
+      "Pool of one LoRA, trained on the same data: the rival 'multitask'; its pool.json alone "
+      "keeps earlier results");
   cmd->add_option("--methods", args->methods, "Only these methods, with commas")->delimiter(',');
   cmd->add_option("-k,--examples", args->k, "Numbers of examples, with commas")
       ->delimiter(',')

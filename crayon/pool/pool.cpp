@@ -23,6 +23,8 @@ Adapter read_adapter(const fs::path& folder, const PoolManifest& manifest,
 
 }  // namespace
 
+PoolManifest read_pool_manifest(const fs::path& folder) { return read_manifest(folder); }
+
 struct Pool::Impl {
   fs::path folder;
   PoolManifest manifest;

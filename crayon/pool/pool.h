@@ -13,6 +13,10 @@
 
 namespace crayon {
 
+/// A pool's manifest alone: its adapters need not be there.
+/// @throws Error NotFound (no pool.json), CorruptFile, Unsupported
+[[nodiscard]] PoolManifest read_pool_manifest(const std::filesystem::path& folder);
+
 class Pool {
  public:
   /// Opens a folder: reads manifest, gate and all adapters, checks hashes, ranks and numbers.

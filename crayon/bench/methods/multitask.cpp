@@ -15,7 +15,7 @@ CRAYON_BENCH_METHOD(multitask) = {
           return Prepared{.adapter = input.tools.multitask->blend(one).adapter};
         },
     .missing = [](const Pool&, const BenchTools& tools) -> std::string {
-      return tools.multitask == nullptr ? "no --multitask pool is given" : "";
+      return tools.multitask == nullptr ? "no --multitask pool with its adapters is given" : "";
     },
     .uses = Method::Uses::Multitask,
     .of_pool = false,
