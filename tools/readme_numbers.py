@@ -9,11 +9,8 @@ rewritten. A report that is not finished will do: the text says what is missing.
 is written; it fails and shows the difference where README or picture say other than the report.
 Exit status: 0; 1 wrong or not current; 2 there is no report.
 """
-import pathlib
-import sys
-
 import readme_numbers_picture
-from readme_parts import (NOTHING, Problem, begin, code, count, listed, percent, read_report, settle, table,
+from readme_parts import (NOTHING, Problem, begin, code, count, listed, main, percent, read_report, settle, table,
                           with_block, wrapped)
 
 REPORT, PICTURE = "reports/bench.json.gz", "docs/bench.svg"
@@ -210,17 +207,5 @@ def run(folder, check):
     settle(wanted, check, report, "readme_numbers.py")
 
 
-def main(arguments):
-    check = "--check" in arguments
-    rest = [one for one in arguments if one != "--check"]
-    if len(rest) > 1 or any(one.startswith("-") for one in rest):
-        raise Problem(__doc__)
-    run(pathlib.Path(rest[0]) if rest else pathlib.Path(__file__).resolve().parent.parent, check)
-
-
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except Problem as problem:
-        print(f"readme_numbers.py: {problem}", file=sys.stderr)
-        sys.exit(problem.status)
+    main(__doc__, run)

@@ -3,6 +3,7 @@ what stands between two marks is what a report says."""
 import difflib
 import gzip
 import json
+import pathlib
 import re
 import sys
 import textwrap
@@ -90,3 +91,16 @@ def settle(wanted, check, report, script):
         sys.stdout.writelines(difflib.unified_diff(*lines, str(path), f"{path} as the report says"))
     if stale:
         raise Problem(f"{listed(map(str, stale))}: not what {report} says; run tools/{script}")
+
+
+def main(usage, run):
+    """Of a script: `run(folder, check)` with what its command line says; exits with a problem's status."""
+    check = "--check" in sys.argv[1:]
+    rest = [one for one in sys.argv[1:] if one != "--check"]
+    try:
+        if len(rest) > 1 or any(one.startswith("-") for one in rest):
+            raise Problem(usage)
+        run(pathlib.Path(rest[0]) if rest else pathlib.Path(__file__).resolve().parent.parent, check)
+    except Problem as problem:
+        print(f"{pathlib.Path(sys.argv[0]).name}: {problem}", file=sys.stderr)
+        sys.exit(problem.status)

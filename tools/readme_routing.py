@@ -8,10 +8,7 @@ reports/route.json.gz (keys: docs/bench-route-report.md); what stands between th
 With --check nothing is written; it fails and shows the difference where the README says other than
 the report. Exit status: 0; 1 wrong or not current; 2 there is no report.
 """
-import pathlib
-import sys
-
-from readme_parts import (NOTHING, Problem, begin, code, count, listed, percent, read_report, settle, table,
+from readme_parts import (NOTHING, Problem, begin, code, count, listed, main, percent, read_report, settle, table,
                           with_block, wrapped)
 
 REPORT = "reports/route.json.gz"
@@ -106,17 +103,5 @@ def run(folder, check):
     settle({readme: wanted}, check, report, "readme_routing.py")
 
 
-def main(arguments):
-    check = "--check" in arguments
-    rest = [one for one in arguments if one != "--check"]
-    if len(rest) > 1 or any(one.startswith("-") for one in rest):
-        raise Problem(__doc__)
-    run(pathlib.Path(rest[0]) if rest else pathlib.Path(__file__).resolve().parent.parent, check)
-
-
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except Problem as problem:
-        print(f"readme_routing.py: {problem}", file=sys.stderr)
-        sys.exit(problem.status)
+    main(__doc__, run)
