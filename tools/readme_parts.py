@@ -71,9 +71,9 @@ def begin(report):
 def with_block(text, path, report, block):
     """`text`, that of the file `path`, with `block` between the marks of `report`."""
     first = begin(report)
-    before, found, rest = text.partition(first)
-    _, ended, after = rest.partition(END)
-    if text.count(first) != 1 or not found or not ended or "<!-- numbers:" in rest.partition(END)[0]:
+    before, _, rest = text.partition(first)
+    inside, ended, after = rest.partition(END)
+    if text.count(first) != 1 or not ended or "<!-- numbers:" in inside:
         raise Problem(f"{path}: expected the line '{first}' once and '{END}' after it, where the numbers belong")
     return f"{before}{first}\n\n{block}\n\n{END}{after}"
 

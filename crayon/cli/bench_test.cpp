@@ -104,6 +104,22 @@ TEST_F(Bench, AReportIsGoneOnFromOnAnotherMachine) {
   EXPECT_THAT(done.out, Not(HasSubstr("PARTIAL")));
 }
 
+TEST_F(Bench, ResultsOfTheRivalAreKeptByItsManifestAlone) {
+  namespace fs = std::filesystem;
+  const std::string args = kBench + "--methods base,multitask -k 4 --seeds 1 ";
+  ProgramRun done = run(args + "--multitask pool --work one -o a.json");
+  ASSERT_EQ(done.status, 0) << done.notes;
+  fs::create_directory(world_->path("two"));
+  fs::copy(world_->path("pool/pool.json"), world_->path("two/pool.json"));
+  done = run(args + "--multitask two --work killed --from a.json --json");
+  EXPECT_EQ(done.status, 0) << done.notes;
+  EXPECT_EQ(timeless(done.out), timeless(read_text(world_->path("a.json"))));
+  fs::remove_all(world_->path("killed"));
+  done = run(args + "--multitask two --work killed");
+  EXPECT_EQ(done.status, 0) << done.notes;
+  EXPECT_THAT(done.notes, HasSubstr("left out multitask: no --multitask pool with its adapters"));
+}
+
 TEST_F(Bench, ASliceOfNoTimeReportsWhatIsThere) {
   ProgramRun done = run(kBench +
                         "--methods base -k 4 --seeds 1,2 --work one --slice-minutes 0 "

@@ -57,8 +57,9 @@ std::string line_row(const ReportData& data, const SummaryTable& table, const Su
   std::string out = fmt::format("<tr><th scope=\"row\">{}</th><td>{}<small>{}</small></td>",
                                 method_link(data, line.method), percent(line.accuracy.mean),
                                 band(line.accuracy, percent));
-  for (const std::string& rival : rivals)
+  for (const std::string& rival : rivals) {
     out += comparison_cell(find_comparison(line.against, rival));
+  }
   const MeanCost cost = mean_cost(data, line.method, table.k, table.group);
   out += cell(fmt::format("{:.3f}", line.calibration_error));
   out += cell(short_number(cost.customize_seconds));

@@ -37,7 +37,8 @@ EngineOptions checked(EngineOptions options) {
   return options;
 }
 
-/// A number type that holds an adapter's numbers as they are, scales folded in.
+/// A number type that holds an adapter's numbers as they are, scales folded in, where A and B of
+/// the file are of one type (or A Q8_0 and B F16), as Crayon and llama.cpp's converter write them.
 TensorType exact_type(const Gguf& file, const Adapter& adapter) {
   const auto scaled = [](const LoraTensor& tensor) { return tensor.scale != 1; };
   return std::ranges::any_of(adapter.tensors, scaled) ? TensorType::F32 : lora_type(file);
@@ -209,14 +210,15 @@ void LlamaEngine::set_adapter_file(const std::filesystem::path& file) {
 void LlamaEngine::set_adapter_bytes(std::span<const std::byte> bytes, const std::string& name) {
   const Gguf gguf = Gguf::parse({bytes.begin(), bytes.end()}, name);
   Adapter adapter = adapter_from_gguf(gguf);
-  const AdapterFileOptions options{.architecture = gguf.text("general.architecture"),
+  const TensorType type = exact_type(gguf, adapter);
+  if (has_fast_ranks(gguf)) return load_adapter(std::move(adapter), type, bytes, name);
+  const AdapterFileOptions options{.architecture = model_.keep->base().architecture,
                                    .name = "adapter",
-                                   .type = exact_type(gguf, adapter),
+                                   .type = type,
                                    .metadata = {},
                                    .fill_rank = true};
-  if (has_fast_ranks(gguf)) return load_adapter(std::move(adapter), options.type, bytes, name);
   const auto filled = adapter_to_gguf(adapter, options);
-  load_adapter(std::move(adapter), options.type, filled, name);
+  load_adapter(std::move(adapter), type, filled, name);
 }
 
 void LlamaEngine::load_adapter(Adapter adapter, TensorType type, std::span<const std::byte> gguf,
