@@ -49,4 +49,13 @@ const Method& find_method(const std::string& name) {
               fmt::format("unknown method '{}'; did you mean {}?", name, fmt::join(near, ", ")));
 }
 
+std::vector<const Method*> find_methods(const std::vector<std::string>& names) {
+  std::vector<const Method*> found;
+  for (const std::string& name : names) {
+    if (name == "all") return {all_methods().begin(), all_methods().end()};
+    found.push_back(&find_method(name));
+  }
+  return found;
+}
+
 }  // namespace crayon

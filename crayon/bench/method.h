@@ -98,6 +98,8 @@ struct Method {
 [[nodiscard]] std::span<const Method* const> all_methods();
 /// @throws Error InvalidArgument  no method of this name, with near ones
 [[nodiscard]] const Method& find_method(const std::string& name);
+/// The same for several; "all" among them: every method.
+[[nodiscard]] std::vector<const Method*> find_methods(const std::vector<std::string>& names);
 
 /// Defines a method. @param id  the file's name
 #define CRAYON_BENCH_METHOD(id)    \

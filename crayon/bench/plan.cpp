@@ -15,20 +15,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<const Method*> methods_named(const std::vector<std::string>& names) {
-  std::vector<const Method*> found;
-  for (const std::string& name : names) {
-    if (name == "all") return {all_methods().begin(), all_methods().end()};
-    found.push_back(&find_method(name));
-  }
-  return found;
-}
-
 BenchGrid read_grid(const fs::path& file, const toml::table& table) {
   const TomlReader reader(file, table);
   reader.only({"methods", "k", "seeds"});
   BenchGrid grid{
-      .methods = methods_named(reader.list<std::string>("methods")), .k = {}, .seeds = {}};
+      .methods = find_methods(reader.list<std::string>("methods")), .k = {}, .seeds = {}};
   for (const auto k : reader.list<std::int64_t>("k")) {
     if (k < 1 || k > 4096) reader.refuse(fmt::format("k = {}; expected 1 to 4096", k));
     grid.k.push_back(static_cast<std::size_t>(k));

@@ -288,6 +288,19 @@ RowScores BenchScorer::score(const Adapter* adapter, const std::vector<BenchRow>
   return found;
 }
 
+std::vector<RenderedPrompt> BenchScorer::prompts_of(const std::vector<BenchRow>& rows) const {
+  std::vector<RenderedPrompt> prompts;
+  for (const BenchRow& row : rows) prompts.push_back(render_row(model_, format_, row));
+  return prompts;
+}
+
+std::vector<Matrix> BenchScorer::embed_layers(const std::vector<BenchRow>& rows,
+                                              std::span<const int> layers, Pooling pooling) {
+  const OnPrompts done = progress("embed", rows.size());
+  return engine_.embed_layers(prompts_of(rows), layers, pooling,
+                              [&](std::size_t i) { done(i + 1); });
+}
+
 Matrix BenchScorer::embed(const std::vector<BenchRow>& rows, const EmbeddingSpec& spec) {
   Json key = common_key(rows);
   key["kind"] = "embedding";
@@ -299,13 +312,9 @@ Matrix BenchScorer::embed(const std::vector<BenchRow>& rows, const EmbeddingSpec
     saved_seconds_ += known->at("seconds").get<double>();
     return h;
   }
-  std::vector<RenderedPrompt> prompts;
-  for (const BenchRow& row : rows) prompts.push_back(render_row(model_, format_, row));
   const auto start = std::chrono::steady_clock::now();
-  h = engine_.embed(prompts, spec, [&](std::size_t i) {
-    throw_if_interrupted();
-    if (on_progress_) on_progress_({"embed", i + 1, prompts.size()});
-  });
+  const OnPrompts done = progress("embed", rows.size());
+  h = engine_.embed(prompts_of(rows), spec, [&](std::size_t i) { done(i + 1); });
   store_.put(key, {{"h", h.data}, {"seconds", seconds_since(start)}});
   return h;
 }

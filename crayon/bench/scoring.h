@@ -76,6 +76,9 @@ class BenchScorer {
 
   /// Hidden states of the base, [rows, d].
   [[nodiscard]] Matrix embed(const std::vector<BenchRow>& rows, const EmbeddingSpec& spec);
+  /// The same at several layers, ascending: one matrix each. One method's, so the store keeps none.
+  [[nodiscard]] std::vector<Matrix> embed_layers(const std::vector<BenchRow>& rows,
+                                                 std::span<const int> layers, Pooling pooling);
 
   /// How many of these shots score() puts before the rows.
   [[nodiscard]] std::size_t fitting_shots(const std::vector<BenchRow>& rows,
@@ -113,6 +116,7 @@ class BenchScorer {
   /// Sets it. @return  the lowest block that it changes; the pool's or 0
   int set(const Adapter* adapter, std::span<const std::byte> file);
   void add(const BenchRow& row, const ScoreResult& result, RowScores& to) const;
+  [[nodiscard]] std::vector<RenderedPrompt> prompts_of(const std::vector<BenchRow>& rows) const;
   [[nodiscard]] OnPrompts progress(const std::string& step, std::size_t total) const;
 
   const Model& model_;

@@ -52,8 +52,7 @@ BenchPlan plan_of(const BenchArgs& args) {
     plan.grids.push_back(
         {.methods = {all_methods().begin(), all_methods().end()}, .k = {32}, .seeds = {1, 2, 3}});
   }
-  std::vector<const Method*> methods;
-  for (const std::string& name : args.methods) methods.push_back(&find_method(name));
+  const std::vector<const Method*> methods = find_methods(args.methods);
   for (BenchGrid& grid : plan.grids) {
     if (!methods.empty()) grid.methods = methods;
     if (!args.k.empty()) grid.k = args.k;
@@ -206,7 +205,8 @@ void add_customize(CLI::App& bench, const std::shared_ptr<BenchArgs>& args) {
       "--multitask", args->multitask,
       "Pool of one LoRA, trained on the same data: the rival 'multitask'; its pool.json alone "
       "keeps earlier results");
-  cmd->add_option("--methods", args->methods, "Only these methods, with commas")->delimiter(',');
+  cmd->add_option("--methods", args->methods, "Only these methods, with commas; all: every one")
+      ->delimiter(',');
   cmd->add_option("-k,--examples", args->k, "Numbers of examples, with commas")
       ->delimiter(',')
       ->check(CLI::Range(1, 4096));

@@ -120,6 +120,12 @@ TEST_F(Bench, ResultsOfTheRivalAreKeptByItsManifestAlone) {
   EXPECT_THAT(done.notes, HasSubstr("left out multitask: no --multitask pool with its adapters"));
 }
 
+TEST_F(Bench, AllMethodsMayBeAskedForByThatWord) {
+  const ProgramRun all = run(kBench + "--methods all -k 4 --seeds 1 --work one --slice-minutes 0");
+  EXPECT_EQ(all.status, 0) << all.notes;
+  EXPECT_THAT(all.notes, HasSubstr("left out server"));
+}
+
 TEST_F(Bench, ASliceOfNoTimeReportsWhatIsThere) {
   ProgramRun done = run(kBench +
                         "--methods base -k 4 --seeds 1,2 --work one --slice-minutes 0 "

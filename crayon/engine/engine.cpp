@@ -1,5 +1,12 @@
 #include "crayon/engine/engine.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "crayon/base/error.h"
+
 namespace crayon {
 namespace {
 
@@ -19,6 +26,25 @@ class PromptList final : public PreparedPrompts {
 };
 
 }  // namespace
+
+void check_ascending(std::span<const int> layers) {
+  const bool ascend = std::ranges::adjacent_find(layers, std::greater_equal<>()) == layers.end();
+  if (ascend && !layers.empty()) return;
+  throw Error(ErrorCode::InvalidArgument,
+              fmt::format("layers {}; expected at least one, ascending", fmt::join(layers, ", ")));
+}
+
+std::vector<Matrix> Engine::embed_layers(std::span<const RenderedPrompt> prompts,
+                                         std::span<const int> layers, Pooling pooling,
+                                         const std::function<void(std::size_t)>& on_done) {
+  check_ascending(layers);
+  std::vector<Matrix> result;
+  for (const int layer : layers) {
+    result.push_back(embed(prompts, {layer, pooling},
+                           layer == layers.back() ? on_done : std::function<void(std::size_t)>{}));
+  }
+  return result;
+}
 
 std::unique_ptr<PreparedPrompts> Engine::prepare(std::span<const RenderedPrompt> prompts,
                                                  const PrepareOptions& options,

@@ -96,6 +96,9 @@ struct Generated {
   std::size_t prompt_tokens = 0;
 };
 
+/// Of Engine::embed_layers. @throws Error InvalidArgument  none, or not ascending
+void check_ascending(std::span<const int> layers);
+
 /// One context. Not thread-safe.
 class Engine {
  public:
@@ -107,6 +110,11 @@ class Engine {
   [[nodiscard]] virtual Matrix embed(std::span<const RenderedPrompt> prompts,
                                      const EmbeddingSpec& spec,
                                      const std::function<void(std::size_t)>& on_done = {}) = 0;
+  /// embed() at several layers, a matrix for each, of one pass where the engine can.
+  /// @param layers  ascending, at least one. @throws Error InvalidArgument  they are not
+  [[nodiscard]] virtual std::vector<Matrix> embed_layers(
+      std::span<const RenderedPrompt> prompts, std::span<const int> layers, Pooling pooling,
+      const std::function<void(std::size_t)>& on_done = {});
 
   /// Log-probs of each choice with the adapter that is set; the prompt is computed once.
   /// @throws Error CorruptFile  model and adapter give numbers that are not finite

@@ -5,6 +5,7 @@
 #include "crayon/adapter/arrow.h"
 
 #include <cmath>
+#include <numeric>
 
 #include "crayon/bench/method.h"
 
@@ -46,8 +47,13 @@ Prepared prepare(const MethodInput& input) {
   const Model& model = input.scorer.model();
   std::vector<double> sums(input.pool.size());
   double n = 0;
-  for (int layer = input.pool.manifest().first_layer; layer < model.base().n_layers; ++layer) {
-    const Matrix h = input.scorer.embed(input.examples, {layer, Pooling::Mean});
+  std::vector<int> layers(
+      static_cast<std::size_t>(model.base().n_layers - input.pool.manifest().first_layer));
+  std::iota(layers.begin(), layers.end(), input.pool.manifest().first_layer);
+  const auto states = input.scorer.embed_layers(input.examples, layers, Pooling::Mean);
+  for (std::size_t at_layer = 0; at_layer < layers.size(); ++at_layer) {
+    const int layer = layers[at_layer];
+    const Matrix& h = states[at_layer];
     for (const char* kind : {"attn_q", "attn_k", "attn_v"}) {
       const Matrix at =
           prototypes_at(prototypes, "blk." + std::to_string(layer) + "." + kind + ".weight");

@@ -5,6 +5,7 @@
 #include <ggml.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "crayon/base/error.h"
@@ -19,35 +20,58 @@ std::string tensor_of(int layer) {
 
 }  // namespace
 
-void HiddenState::start(std::string tensor, bool end_pass, bool keeps_rows) {
-  name_ = std::move(tensor);
+void HiddenState::Seen::add(std::span<const float> row) {
+  if (rows++ == 0) {
+    first.assign(row.begin(), row.end());  // an outlier: left out of the mean
+    sum.assign(row.size(), 0);
+  } else {
+    for (std::size_t i = 0; i < row.size(); ++i) sum[i] += row[i];
+  }
+  last.assign(row.begin(), row.end());
+}
+
+std::vector<float> HiddenState::Seen::pooled(Pooling pooling) const {
+  if (pooling == Pooling::Last) return last;
+  if (rows == 1) return first;
+  std::vector<float> mean(sum.size());
+  const double n = static_cast<double>(rows - 1);
+  std::ranges::transform(sum, mean.begin(), [n](double x) { return static_cast<float>(x / n); });
+  return mean;
+}
+
+void HiddenState::start(std::vector<std::string> tensors, bool end_pass, bool keeps_rows) {
+  seen_.clear();
+  for (std::string& name : tensors) seen_.push_back({.name = std::move(name)});
   end_pass_ = end_pass;
   keeps_rows_ = keeps_rows;
   kept_rows_ = {};
-  seen_ = 0;
   failed_ = false;
   active_ = true;
 }
 
-void HiddenState::begin(const EmbeddingSpec& spec, bool end_pass) {
-  start(tensor_of(spec.layer), end_pass, /*keeps_rows=*/false);
-  pooling_ = spec.pooling;
-  sum_.clear();
+void HiddenState::begin(std::span<const int> layers, Pooling pooling, bool end_pass) {
+  std::vector<std::string> tensors;
+  for (const int layer : layers) tensors.push_back(tensor_of(layer));
+  start(std::move(tensors), end_pass, /*keeps_rows=*/false);
+  pooling_ = pooling;
 }
 
 void HiddenState::begin_rows(int layer) {
-  start(tensor_of(layer), /*end_pass=*/true, /*keeps_rows=*/true);
+  start({tensor_of(layer)}, /*end_pass=*/true, /*keeps_rows=*/true);
 }
 
-void HiddenState::begin_outputs() { start("result_norm", /*end_pass=*/false, /*keeps_rows=*/true); }
+void HiddenState::begin_outputs() {
+  start({"result_norm"}, /*end_pass=*/false, /*keeps_rows=*/true);
+}
 
 void HiddenState::stop() {
   active_ = false;
-  if (failed_ || seen_ == 0) {
+  for (const Seen& seen : seen_) {
+    if (!failed_ && seen.rows > 0) continue;
     throw Error(ErrorCode::Unavailable,
                 fmt::format("llama.cpp's pass has no readable tensor '{}'; use "
                             "the llama.cpp that Crayon is built for",
-                            name_));
+                            seen.name));
   }
 }
 
@@ -57,38 +81,38 @@ Matrix HiddenState::finish_rows(std::size_t n) {
   throw Error(ErrorCode::Unavailable,
               fmt::format("llama.cpp's pass has {} rows of tensor '{}', expected {}; use the "
                           "llama.cpp that Crayon is built for",
-                          kept_rows_.rows, name_, n));
+                          kept_rows_.rows, seen_.front().name, n));
 }
 
-std::vector<float> HiddenState::finish() {
+Matrix HiddenState::finish() {
   stop();
-  if (pooling_ == Pooling::Last) return last_;
-  if (seen_ == 1) return first_;
-  std::vector<float> mean(sum_.size());
-  const double n = static_cast<double>(seen_ - 1);
-  std::transform(sum_.begin(), sum_.end(), mean.begin(),
-                 [n](double x) { return static_cast<float>(x / n); });
-  return mean;
+  Matrix result(seen_.size(), seen_.front().last.size());
+  for (std::size_t i = 0; i < seen_.size(); ++i) {
+    std::ranges::copy(seen_[i].pooled(pooling_), result.row(i).begin());
+  }
+  return result;
 }
 
 bool HiddenState::on_tensor(ggml_tensor* tensor, bool ask, void* self) {
   auto& state = *static_cast<HiddenState*>(self);
-  const bool wanted = state.wants(tensor);
-  if (ask) return wanted;
-  if (!wanted) return true;
+  Seen* seen = state.find(tensor);
+  if (ask) return seen != nullptr;
+  if (seen == nullptr) return true;
   try {
-    state.take(tensor);
+    state.take(tensor, *seen);
   } catch (...) {  // called from C
     state.failed_ = true;
   }
-  return !state.end_pass_;
+  return !state.end_pass_ || seen != &state.seen_.back();
 }
 
-bool HiddenState::wants(const ggml_tensor* tensor) const {
-  return active_ && name_ == tensor->name;
+HiddenState::Seen* HiddenState::find(const ggml_tensor* tensor) {
+  if (!active_) return nullptr;
+  const auto found = std::ranges::find(seen_, std::string_view(tensor->name), &Seen::name);
+  return found == seen_.end() ? nullptr : &*found;
 }
 
-void HiddenState::take(const ggml_tensor* tensor) {
+void HiddenState::take(const ggml_tensor* tensor, Seen& seen) {
   const auto d = static_cast<std::size_t>(tensor->ne[0]);
   const auto n = static_cast<std::size_t>(tensor->ne[1]);
   if (n == 0) return;  // the last layer keeps only rows whose logits are wanted
@@ -102,19 +126,10 @@ void HiddenState::take(const ggml_tensor* tensor) {
     kept_rows_.data.insert(kept_rows_.data.end(), rows_.begin(), rows_.end());
     kept_rows_.rows += n;
     kept_rows_.cols = d;
-    seen_ += n;
+    seen.rows += n;
     return;
   }
-  sum_.resize(d);
-  for (std::size_t row = 0; row < n; ++row, ++seen_) {
-    const float* x = rows_.data() + row * d;
-    if (seen_ == 0) {
-      first_.assign(x, x + d);  // an outlier: left out of the mean
-    } else {
-      for (std::size_t i = 0; i < d; ++i) sum_[i] += x[i];
-    }
-  }
-  last_.assign(rows_.end() - static_cast<std::ptrdiff_t>(d), rows_.end());
+  for (std::size_t row = 0; row < n; ++row) seen.add(std::span(rows_).subspan(row * d, d));
 }
 
 }  // namespace crayon::internal

@@ -1,8 +1,9 @@
-// Reading hidden states out of a pass: the residual after k blocks, pooled over the prompt or row
-// by row, or what the last norm puts out.
+// Reading hidden states out of a pass: the residual after one or several blocks, pooled over the
+// prompt, or row by row, or what the last norm puts out.
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,15 +18,16 @@ namespace crayon::internal {
 /// order of the prompt's tokens. Idle until begin().
 class HiddenState {
  public:
-  /// @param end_pass  stop each pass right after the layer: for passes that need no logits
-  void begin(const EmbeddingSpec& spec, bool end_pass);
+  /// @param layers    ascending, at least one
+  /// @param end_pass  stop each pass right after the last layer: for passes that need no logits
+  void begin(std::span<const int> layers, Pooling pooling, bool end_pass);
   /// Collects every row of what block layer - 1 puts out, and ends each pass there.
   void begin_rows(int layer);
   /// Collects what the model's last norm puts out, of the tokens whose logits are wanted.
   void begin_outputs();
-  /// Goes idle; the pooled state [d]. A prompt of one token has its mean over that token.
-  /// @throws Error Unavailable  the pass did not show the layer
-  [[nodiscard]] std::vector<float> finish();
+  /// Goes idle; the pooled states [layers, d]. A prompt of one token has its mean over that token.
+  /// @throws Error Unavailable  the pass did not show a layer
+  [[nodiscard]] Matrix finish();
   /// Goes idle; all rows since begin_rows() or begin_outputs(), [n, d].
   /// @throws Error Unavailable  as finish(), or another number of rows than n
   [[nodiscard]] Matrix finish_rows(std::size_t n);
@@ -35,23 +37,30 @@ class HiddenState {
   static bool on_tensor(ggml_tensor* tensor, bool ask, void* self);
 
  private:
-  bool wants(const ggml_tensor* tensor) const;
-  void take(const ggml_tensor* tensor);
-  void start(std::string tensor, bool end_pass, bool keeps_rows);
+  /// A tensor that is read, by its name in llama.cpp's graph, and its rows so far.
+  struct Seen {
+    std::string name;
+    std::size_t rows = 0;
+    std::vector<double> sum = {};  ///< Over the rows but the first.
+    std::vector<float> first = {};
+    std::vector<float> last = {};
+    void add(std::span<const float> row);
+    [[nodiscard]] std::vector<float> pooled(Pooling pooling) const;
+  };
+
+  Seen* find(const ggml_tensor* tensor);
+  void take(const ggml_tensor* tensor, Seen& seen);
+  void start(std::vector<std::string> tensors, bool end_pass, bool keeps_rows);
   void stop();
 
   bool active_ = false;
   bool end_pass_ = false;
   bool keeps_rows_ = false;
   Pooling pooling_ = Pooling::Last;
-  std::string name_;         ///< Of the tensor, in llama.cpp's graph.
-  std::vector<double> sum_;  ///< Over the rows but the first.
-  std::vector<float> first_;
-  std::vector<float> last_;
+  std::vector<Seen> seen_;   ///< In the order of the pass.
   std::vector<float> rows_;  ///< One ubatch.
   Matrix kept_rows_;
-  std::size_t seen_ = 0;  ///< Rows so far.
-  bool failed_ = false;   ///< The callback must not throw: told in finish().
+  bool failed_ = false;  ///< The callback must not throw: told in finish().
 };
 
 }  // namespace crayon::internal

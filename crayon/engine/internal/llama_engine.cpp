@@ -67,19 +67,19 @@ LlamaEngine::LlamaEngine(EngineModel model, const EngineOptions& options)
                               *hidden_)),
       packed_(model_, options_) {}
 
-void LlamaEngine::check_layer(const EmbeddingSpec& spec) const {
+void LlamaEngine::check_layer(int layer) const {
   const int n_layers = model_.keep->base().n_layers;
-  if (spec.layer >= 0 && spec.layer <= n_layers) return;
+  if (layer >= 0 && layer <= n_layers) return;
   throw Error(ErrorCode::InvalidArgument,
               fmt::format("the embedding's layer is {}, but model '{}' has layers 0 to {}; use a "
                           "pool made for this model",
-                          spec.layer, model_.keep->base().name, n_layers));
+                          layer, model_.keep->base().name, n_layers));
 }
 
 /// The last block computes only rows whose logits are wanted.
-LlamaEngine::Outputs LlamaEngine::outputs_for(const EmbeddingSpec& spec) const {
-  if (spec.layer < model_.keep->base().n_layers) return Outputs::None;
-  return spec.pooling == Pooling::Last ? Outputs::Last : Outputs::All;
+LlamaEngine::Outputs LlamaEngine::outputs_for(int layer, Pooling pooling) const {
+  if (layer < model_.keep->base().n_layers) return Outputs::None;
+  return pooling == Pooling::Last ? Outputs::Last : Outputs::All;
 }
 
 void LlamaEngine::prefill(std::span<const int> tokens, Outputs outputs,
@@ -120,10 +120,10 @@ std::size_t LlamaEngine::keep_shared(std::span<const int> tokens) {
   return worth && context_.truncate_sequence(0, static_cast<int>(shared)) ? shared : 0;
 }
 
-std::vector<float> LlamaEngine::hidden_of_base(std::span<const int> tokens,
-                                               const EmbeddingSpec& spec) {
-  const Capture capture(*hidden_, spec, /*end_pass=*/true);
-  prefill(tokens, outputs_for(spec));
+Matrix LlamaEngine::hidden_of_base(std::span<const int> tokens, std::span<const int> layers,
+                                   Pooling pooling) {
+  const Capture capture(*hidden_, layers, pooling, /*end_pass=*/true);
+  prefill(tokens, outputs_for(layers.back(), pooling));
   context_.clear();  // cells of layers above the end hold nothing
   cached_.clear();
   return hidden_->finish();
@@ -131,17 +131,27 @@ std::vector<float> LlamaEngine::hidden_of_base(std::span<const int> tokens,
 
 Matrix LlamaEngine::embed(std::span<const RenderedPrompt> prompts, const EmbeddingSpec& spec,
                           const std::function<void(std::size_t)>& on_done) {
-  check_layer(spec);
-  const Base base(*this, spec.layer);
-  Matrix result(prompts.size(), static_cast<std::size_t>(model_.keep->base().d_model));
+  return std::move(embed_layers(prompts, {&spec.layer, 1}, spec.pooling, on_done).front());
+}
+
+std::vector<Matrix> LlamaEngine::embed_layers(std::span<const RenderedPrompt> prompts,
+                                              std::span<const int> layers, Pooling pooling,
+                                              const std::function<void(std::size_t)>& on_done) {
+  check_ascending(layers);
+  for (const int layer : layers) check_layer(layer);
+  const Base base(*this, layers.back());
+  std::vector<Matrix> result(
+      layers.size(), Matrix(prompts.size(), static_cast<std::size_t>(model_.keep->base().d_model)));
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     throw_if_interrupted();
     RenderedPrompt prompt = prompts[i];
     prompt.choices.clear();
     const auto tokens =
         tokenize_choices(prompt, tokenize_, static_cast<std::size_t>(context_tokens_));
-    const auto hidden = hidden_of_base(tokens.prefix, spec);
-    std::copy(hidden.begin(), hidden.end(), result.row(i).begin());
+    const Matrix hidden = hidden_of_base(tokens.prefix, layers, pooling);
+    for (std::size_t k = 0; k < layers.size(); ++k) {
+      std::ranges::copy(hidden.row(k), result[k].row(i).begin());
+    }
     if (on_done) on_done(i);
   }
   return result;

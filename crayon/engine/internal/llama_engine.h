@@ -22,6 +22,9 @@ class LlamaEngine final : public Engine {
 
   Matrix embed(std::span<const RenderedPrompt> prompts, const EmbeddingSpec& spec,
                const std::function<void(std::size_t)>& on_done) override;
+  std::vector<Matrix> embed_layers(std::span<const RenderedPrompt> prompts,
+                                   std::span<const int> layers, Pooling pooling,
+                                   const std::function<void(std::size_t)>& on_done) override;
   ScoreResult score(const ScoreRequest& request, const EmbeddingSpec& spec) override;
   std::unique_ptr<PreparedPrompts> prepare(std::span<const RenderedPrompt> prompts,
                                            const PrepareOptions& options,
@@ -56,7 +59,7 @@ class LlamaEngine final : public Engine {
   class Base;
 
   static void check_has_choices(const RenderedPrompt& prompt);
-  void check_layer(const EmbeddingSpec& spec) const;
+  void check_layer(int layer) const;
   /// Computes the tokens batch by batch; after each, `on_batch` gets its part of them. The first
   /// `kept` of them are in the cache already.
   void prefill(std::span<const int> tokens, Outputs outputs,
@@ -64,8 +67,8 @@ class LlamaEngine final : public Engine {
                std::size_t kept = 0);
   /// How many first tokens of a prompt the cache still holds; the others are removed from it.
   std::size_t keep_shared(std::span<const int> tokens);
-  /// With the adapter set aside by a Base of the caller.
-  std::vector<float> hidden_of_base(std::span<const int> tokens, const EmbeddingSpec& spec);
+  /// [layers, d], with the adapter set aside by a Base of the caller.
+  Matrix hidden_of_base(std::span<const int> tokens, std::span<const int> layers, Pooling pooling);
   void read_prompt(const ScoreRequest& request, const TokenizedChoices& tokens,
                    const EmbeddingSpec& spec, ScoreResult& result);
   bool same_pass_embeds(const ScoreRequest& request, const TokenizedChoices& tokens,
@@ -78,7 +81,7 @@ class LlamaEngine final : public Engine {
   /// @param gguf  the same adapter, whose numbers have this type
   void load_adapter(Adapter adapter, TensorType type, std::span<const std::byte> gguf,
                     const std::string& name);
-  [[nodiscard]] Outputs outputs_for(const EmbeddingSpec& spec) const;
+  [[nodiscard]] Outputs outputs_for(int layer, Pooling pooling) const;
 
   EngineModel model_;
   EngineOptions options_;

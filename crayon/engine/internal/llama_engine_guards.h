@@ -8,8 +8,9 @@ namespace crayon::internal {
 /// Collects hidden states while it lives; an exception leaves the callback idle.
 class LlamaEngine::Capture {
  public:
-  Capture(HiddenState& state, const EmbeddingSpec& spec, bool end_pass) : state_(state) {
-    state_.begin(spec, end_pass);
+  Capture(HiddenState& state, std::span<const int> layers, Pooling pooling, bool end_pass)
+      : state_(state) {
+    state_.begin(layers, pooling, end_pass);
   }
   /// Of the tokens whose logits are wanted.
   explicit Capture(HiddenState& state) : state_(state) { state_.begin_outputs(); }

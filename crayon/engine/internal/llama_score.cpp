@@ -17,7 +17,8 @@ void LlamaEngine::check_has_choices(const RenderedPrompt& prompt) {
 bool LlamaEngine::same_pass_embeds(const ScoreRequest& request, const TokenizedChoices& tokens,
                                    const EmbeddingSpec& spec) const {
   if (adapter_.loaded != nullptr && adapter_.first_layer < spec.layer) return false;
-  if (outputs_for(spec) == Outputs::All) return false;  // logits of every token: dearer than a pass
+  // Logits of every token are dearer than a pass.
+  if (outputs_for(spec.layer, spec.pooling) == Outputs::All) return false;
   // A token that joins the prompt's end with a choice's start shortens the shared prefix.
   return tokens.cut_tokens > 0 || tokens.prefix.size() == tokenize_(request.prompt.text).size();
 }
@@ -27,10 +28,11 @@ void LlamaEngine::read_prompt(const ScoreRequest& request, const TokenizedChoice
   if (!request.embed) {
     return prefill(tokens.prefix, Outputs::Last, {}, keep_shared(tokens.prefix));
   }
+  const std::span<const int> layers(&spec.layer, 1);
   if (same_pass_embeds(request, tokens, spec)) {
-    const Capture capture(*hidden_, spec, /*end_pass=*/false);
+    const Capture capture(*hidden_, layers, spec.pooling, /*end_pass=*/false);
     prefill(tokens.prefix, Outputs::Last);
-    result.hidden = hidden_->finish();
+    result.hidden = hidden_->finish().data;
     return;
   }
   RenderedPrompt prompt = request.prompt;
@@ -38,14 +40,14 @@ void LlamaEngine::read_prompt(const ScoreRequest& request, const TokenizedChoice
   const auto alone = tokenize_choices(prompt, tokenize_, static_cast<std::size_t>(context_tokens_));
   {
     const Base base(*this, spec.layer);
-    result.hidden = hidden_of_base(alone.prefix, spec);
+    result.hidden = hidden_of_base(alone.prefix, layers, spec.pooling).data;
   }
   prefill(tokens.prefix, Outputs::Last);
 }
 
 ScoreResult LlamaEngine::score(const ScoreRequest& request, const EmbeddingSpec& spec) {
   check_has_choices(request.prompt);
-  if (request.embed) check_layer(spec);
+  if (request.embed) check_layer(spec.layer);
   const auto tokens =
       tokenize_choices(request.prompt, tokenize_, static_cast<std::size_t>(context_tokens_));
   ScoreResult result;
