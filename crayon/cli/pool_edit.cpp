@@ -1,4 +1,4 @@
-// crayon pool new|add|remove|merge; pool_shrink.cpp has shrink.
+// crayon pool new|add|remove|merge; scope and shrink have files of their own.
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
@@ -46,27 +46,6 @@ struct MergeArgs : EditArgs {
   fs::path out;
   std::string name;
 };
-
-/// The base model with an engine for embeddings.
-struct OpenBase {
-  fs::path file;
-  std::shared_ptr<Model> model;
-  std::unique_ptr<Engine> engine;
-};
-
-OpenBase open_base(const EditArgs& args, const BaseModel* wanted, std::ostream& notes) {
-  OpenBase base;
-  base.file = base_model_file(args.model, wanted, args.common, notes);
-  base.model = open_model(base.file, {.gpu_layers = args.common.gpu_layers,
-                                      .chat_template = args.model.chat_template,
-                                      .with_hash = true});
-  if (wanted != nullptr) {
-    const BaseModel& found = base.model->base();
-    warn_base_fit(check_base(*wanted, found, "the pool"), *wanted, found);
-  }
-  base.engine = base.model->open_engine(engine_options(args.model, args.common));
-  return base;
-}
 
 void run_new(const NewArgs& args, std::ostream& out, std::ostream& notes) {
   const OpenBase base = open_base(args, nullptr, notes);
@@ -219,14 +198,6 @@ void run_merge(const MergeArgs& args, std::ostream& out, std::ostream& notes) {
                              : "the keys of both as they were"));
 }
 
-void add_prompt_options(CLI::App& cmd, EditArgs& args, const std::string& limit_of) {
-  cmd.add_option("--limit", args.limit, "Read at most so many " + limit_of)
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  cmd.add_option("--seed", args.seed, "Which ones, where there are more");
-  add_model_options(cmd, args.model);
-}
-
 void add_new(CLI::App& pool) {
   auto args = std::make_shared<NewArgs>();  // shared with the callback, which outlives us
   args->limit = 2000;
@@ -309,6 +280,20 @@ void add_merge(CLI::App& pool) {
 
 }  // namespace
 
+OpenBase open_base(const EditArgs& args, const BaseModel* wanted, std::ostream& notes) {
+  OpenBase base;
+  base.file = base_model_file(args.model, wanted, args.common, notes);
+  base.model = open_model(base.file, {.gpu_layers = args.common.gpu_layers,
+                                      .chat_template = args.model.chat_template,
+                                      .with_hash = true});
+  if (wanted != nullptr) {
+    const BaseModel& found = base.model->base();
+    warn_base_fit(check_base(*wanted, found, "the pool"), *wanted, found);
+  }
+  base.engine = base.model->open_engine(engine_options(args.model, args.common));
+  return base;
+}
+
 /// "mine" of "a/mine/" and "a/mine.gguf".
 std::string stem_of(const fs::path& path) {
   const fs::path whole = fs::absolute(path / "").lexically_normal().parent_path();
@@ -333,11 +318,20 @@ CLI::App* add_edit_command(CLI::App& parent, const std::string& name, const std:
   return cmd;
 }
 
+void add_prompt_options(CLI::App& cmd, EditArgs& args, const std::string& limit_of) {
+  cmd.add_option("--limit", args.limit, "Read at most so many " + limit_of)
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  cmd.add_option("--seed", args.seed, "Which ones, where there are more");
+  add_model_options(cmd, args.model);
+}
+
 void add_pool_edit_commands(CLI::App& pool) {
   add_new(pool);
   add_add(pool);
   add_remove(pool);
   add_merge(pool);
+  add_scope_command(pool);
   add_shrink_command(pool);
 }
 

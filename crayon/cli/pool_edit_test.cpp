@@ -1,4 +1,4 @@
-// crayon pool new|add|remove|merge|shrink and crayon convert, as users and scripts see them.
+// crayon pool new|add|remove|merge|scope|shrink and crayon convert, as users and scripts see them.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -153,6 +153,29 @@ TEST_F(PoolEditing, AShrunkPoolIsSmallerAndSaysWhatItLost) {
   EXPECT_EQ(json("pool show shrunk")["adapters"][0]["rank"], 1);
   EXPECT_EQ(run("pool verify shrunk --model model.gguf").status, 0);
   EXPECT_EQ(run("pool shrink " + pool + " -o shrunk --rank 1").status, 2) << "it is there";
+}
+
+TEST_F(PoolEditing, ScopeIsFittedOnSetsAndTasksOfFewExamplesHaveIt) {
+  const std::string pool = fresh("scoped");
+  ASSERT_EQ(run("pool add " + pool + " mine.gguf --model model.gguf" + kPapers).status, 0);
+  const std::string before = json("pool show " + pool)["id"];
+  EXPECT_EQ(json("pool show " + pool)["scope_sizes"], Json::array());
+  const std::string fit = "pool scope " + pool + " --model model.gguf --data sets ";
+  const ProgramRun none = run(fit);
+  EXPECT_EQ(none.status, 3);
+  EXPECT_THAT(none.notes, HasSubstr("--all-sets"));
+  const Json fitted = json(fit + "--all-sets");
+  EXPECT_EQ(fitted["sets"], 2);
+  EXPECT_EQ(fitted["examples"], 60);
+  EXPECT_EQ(fitted["sizes"], Json({4, 8, 16}));
+  EXPECT_EQ(json("pool show " + pool)["scope_sizes"], Json({4, 8, 16}));
+  EXPECT_EQ(json("pool show " + pool)["id"], before) << "tasks made before stay its own";
+  EXPECT_EQ(run("pool verify " + pool).status, 0);
+
+  const std::string make =
+      "customize --model model.gguf --examples refunds.jsonl -o few.gguf --pool ";
+  EXPECT_FALSE(json(make + pool).contains("scope_examples_needed"));
+  EXPECT_EQ(run(fit + "--all-sets --limit 11").status, 2) << "too few of a set";
 }
 
 TEST_F(PoolEditing, WhatDoesNotFitIsOneErrorAndThePoolStaysAsItWas) {

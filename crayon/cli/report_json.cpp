@@ -68,7 +68,7 @@ std::string customize_json(const CustomizeResult& result) {
             {"mode", info.mode},
             {"rank", info.rank},
             {"relative_error", report.relative_error}};
-  const std::size_t needed = scope_examples_needed(RouterOptions{}.least_scope);
+  const std::size_t needed = scope_examples_needed(RouterOptions{}.least_scope, info.scope);
   if (report.n_examples < needed) json["scope_examples_needed"] = needed;
   json["seconds"] = {{"load", result.load_seconds},   {"embed", report.seconds.embed},
                      {"gate", report.seconds.gate},   {"blend", report.seconds.blend},
@@ -165,6 +165,7 @@ std::string pool_json(const Pool& pool) {
                   {"max_tilt", pool.gate().max_tilt},
                   {"shared_least", pool.gate().shared_least}};
   if (!pool.gate().even.empty()) json["gate"]["even"] = pool.gate().even;
+  json["scope_sizes"] = manifest.scope.sizes;
   json["adapters"] = Json::array();
   for (const PoolAdapterEntry& entry : manifest.adapters) {
     json["adapters"].push_back({{"name", entry.name},

@@ -117,7 +117,7 @@ std::string customize_text(const CustomizeResult& result) {
     text += fmt::format("cut      {} passage{} to fit the context; see --context-tokens\n",
                         report.cut_examples, report.cut_examples == 1 ? "" : "s");
   }
-  const std::size_t needed = scope_examples_needed(RouterOptions{}.least_scope);
+  const std::size_t needed = scope_examples_needed(RouterOptions{}.least_scope, info.scope);
   if (report.n_examples < needed) {
     text += fmt::format(
         "scope    none with {} example{}; from {} on, questions of other tasks are "
@@ -219,6 +219,10 @@ std::string pool_text(const Pool& pool) {
                         least == 1 ? "1" : fmt::format("{} to 1 as the task is familiar", least));
   }
   if (together) text += fmt::format("trained   {}\n", papers_of(manifest.adapters.front()));
+  text += manifest.scope.empty()
+              ? std::string("scope     no model: a task's own examples alone say what is of it\n")
+              : fmt::format("scope     a model for tasks of {} examples and more\n",
+                            manifest.scope.sizes.front());
   return text;
 }
 

@@ -1,6 +1,7 @@
 #include "crayon/formats/pool_manifest.h"
 
 #include <climits>
+#include <cmath>
 #include <filesystem>
 #include <set>
 
@@ -78,6 +79,35 @@ void check_unique(const PoolManifest& manifest, const std::string& file) {
   }
 }
 
+Json to_json(const ScopeModel& model) {
+  Json rows = Json::array();
+  for (std::size_t i = 0; i < model.sizes.size(); ++i) {
+    Json row = Json::array();
+    for (const float q : model.quantiles.row(i)) row.push_back(std::round(q * 1e4) / 1e4);
+    rows.push_back(std::move(row));
+  }
+  return {{"sizes", model.sizes}, {"quantiles", std::move(rows)}};
+}
+
+ScopeModel read_scope_model(const JsonObject& object) {
+  ScopeModel model;
+  try {
+    object.json("sizes").get_to(model.sizes);
+    for (const Json& row : object.json("quantiles")) {
+      const auto numbers = row.get<std::vector<float>>();
+      if (model.quantiles.rows++ == 0) model.quantiles.cols = numbers.size();
+      model.quantiles.data.insert(model.quantiles.data.end(), numbers.begin(), numbers.end());
+    }
+    check_scope_model(model, "scope model");
+  } catch (const Json::exception&) {
+    throw corrupt(object.file(),
+                  "key 'scope' has no lists of numbers, expected sizes and quantiles");
+  } catch (const Error& error) {
+    throw corrupt(object.file(), "{}", error.what());
+  }
+  return model;
+}
+
 void check_version(const JsonObject& object) {
   const auto version = object.integer("format_version", 1, INT_MAX);
   if (version > kFormatVersion) {
@@ -105,6 +135,7 @@ PoolManifest parse_pool_manifest(const std::string& text, const std::string& fil
   manifest.gate_file = read_path(gate, "file");
   manifest.gate_sha256 = gate.sha256("sha256");
   manifest.calibration = read_calibration(object.object("calibration"));
+  if (object.has("scope")) manifest.scope = read_scope_model(object.object("scope"));
   for (const JsonObject& entry : object.objects("adapters")) {
     manifest.adapters.push_back(read_adapter(entry));
   }
@@ -124,17 +155,18 @@ std::string write_pool_manifest(const PoolManifest& manifest) {
     throw Error(ErrorCode::InvalidArgument,
                 "pool manifest: training_json is no JSON object; give one, such as {}");
   }
-  const Json json = {{"format_version", kFormatVersion},
-                     {"id", manifest.id},
-                     {"name", manifest.name},
-                     {"base", to_json(manifest.base)},
-                     {"first_layer", manifest.first_layer},
-                     {"prompt", to_json(manifest.prompt)},
-                     {"gate", {{"file", manifest.gate_file}, {"sha256", manifest.gate_sha256}}},
-                     {"calibration", to_json(manifest.calibration)},
-                     {"adapters", to_json(manifest.adapters)},
-                     {"shared", to_json(manifest.shared)},
-                     {"training", std::move(training)}};
+  Json json = {{"format_version", kFormatVersion},
+               {"id", manifest.id},
+               {"name", manifest.name},
+               {"base", to_json(manifest.base)},
+               {"first_layer", manifest.first_layer},
+               {"prompt", to_json(manifest.prompt)},
+               {"gate", {{"file", manifest.gate_file}, {"sha256", manifest.gate_sha256}}},
+               {"calibration", to_json(manifest.calibration)},
+               {"adapters", to_json(manifest.adapters)},
+               {"shared", to_json(manifest.shared)},
+               {"training", std::move(training)}};
+  if (!manifest.scope.empty()) json["scope"] = to_json(manifest.scope);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -9,6 +9,7 @@
 
 #include "crayon/formats/base_model.h"
 #include "crayon/gate/gate.h"
+#include "crayon/gate/scope_model.h"
 #include "crayon/prompt/prompt.h"
 #include "crayon/router/router.h"
 
@@ -36,6 +37,7 @@ struct PoolManifest {
   std::string gate_file = "gate.safetensors";
   std::string gate_sha256;
   Calibration calibration;                 ///< Generic confidence model, fitted on validation sets.
+  ScopeModel scope;                        ///< What they say of scope; may be empty.
   std::vector<PoolAdapterEntry> adapters;  ///< N base adapters, in the order of w; may be none.
   std::vector<PoolAdapterEntry> shared;    ///< At most one shared adapter.
   std::string training_json = "{}";        ///< How it was trained: config, seeds, metrics, data.

@@ -22,6 +22,9 @@ PoolManifest small_manifest() {
                        {"a1", "adapters/a1.gguf", std::string(64, '1'), 8, {}, ""}};
   manifest.shared = {{"s", "adapters/s.gguf", std::string(64, '2'), 2, {}, ""}};
   manifest.training_json = R"({"seed":1})";
+  manifest.scope.sizes = {4, 8};
+  manifest.scope.quantiles = Matrix(2, 3);
+  manifest.scope.quantiles.data = {0.1f, 0.5f, 1.25f, 0.2f, 0.6f, 1.5f};
   return manifest;
 }
 
@@ -32,6 +35,8 @@ TEST(PoolManifest, EverythingReadsBackAndWritesTheSameText) {
   EXPECT_EQ(got.base.id(), small_base().id());
   EXPECT_EQ(got.first_layer, 1);
   EXPECT_EQ(got.calibration.intercept, -1);
+  EXPECT_EQ(got.scope.sizes, small_manifest().scope.sizes);
+  EXPECT_EQ(got.scope.quantiles.data, small_manifest().scope.quantiles.data);
   ASSERT_EQ(got.adapters.size(), 2u);
   EXPECT_EQ(got.adapters[0].rank, 4);
   EXPECT_EQ(got.adapters[0].trained_on, (std::vector<std::string>{"piqa", "trec"}));
@@ -89,6 +94,9 @@ TEST(PoolManifest, RefusesBrokenManifests) {
       {"\"licence\": \"MIT\"", "\"licence\": []", "an array, expected a text"},
       {"\"slope\": 2.0", "\"slope\": \"2\"", "expected a number"},
       {"\"slope\": 2.0", "\"slope\": 2e999", "is not JSON"},
+      {"\"quantiles\": [", "\"quantiles\": [3, ", "expected sizes and quantiles"},
+      {"\"sizes\": [", "\"sizes\": [2, ", "2 rows of quantiles for 3 sizes"},
+      {"0.6", "0.16", "quantiles of size 8 do not ascend"},
       {"\"seed\": 1", "\"seed\": 1, \"seed\": 2", "has the key 'seed' twice"},
       {"\"training\": {", "\"training\": [], \"x\": {", "'training' is an array"},
   };

@@ -13,6 +13,7 @@
 #include "crayon/formats/gguf.h"
 #include "crayon/gate/gate.h"
 #include "crayon/gate/head.h"
+#include "crayon/gate/scope_model.h"
 #include "crayon/prompt/prompt.h"
 #include "crayon/router/router.h"
 #include "crayon/router/threshold.h"
@@ -34,6 +35,7 @@ struct TaskInfo {
   EmbeddingSpec embedding;
   Whitening whitening;
   Matrix scope_examples;  ///< z [K, m]
+  ScopeModel scope;       ///< The pool's; empty in files of older programs.
   Head head;
   Calibration calibration;
   Calibration generic;                     ///< The pool's, which `calibration` was shifted from.

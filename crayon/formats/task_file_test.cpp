@@ -40,6 +40,9 @@ TEST(TaskFile, EverythingReadsBack) {
   EXPECT_EQ(b.whitening.projection.rows, 4u);
   EXPECT_EQ(a.scope_examples.data, b.scope_examples.data);
   EXPECT_EQ(b.scope_examples.cols, 4u);
+  EXPECT_EQ(a.scope.sizes, b.scope.sizes);
+  EXPECT_EQ(a.scope.quantiles.data, b.scope.quantiles.data);
+  EXPECT_EQ(b.scope.quantiles.rows, 2u);
   EXPECT_EQ(a.head.labels, b.head.labels);
   EXPECT_EQ(a.head.bias, b.head.bias);
   EXPECT_EQ(a.head.probe.data, b.head.probe.data);
@@ -132,6 +135,10 @@ TEST(TaskFile, RefusesToWriteWhatItWouldNotRead) {
       {[](TaskInfo& i) { i.scope_examples.at(1, 2) += 1; }, "scope example 1 has norm"},
       {[](TaskInfo& i) { i.scope_examples = test::unit_rows(test::random_matrix(2, 5, 1)); },
        "scope's columns are 5, expected 4"},
+      {[](TaskInfo& i) {
+         i.scope.sizes = {8, 4};
+       },
+       "scope model: sizes 8, 4"},
       {[](TaskInfo& i) { i.head.labels[1] = 3; }, "labels do not ascend"},
       {[](TaskInfo& i) { i.head.bias.pop_back(); }, "biases are 2, expected 3"},
       {[](TaskInfo& i) { i.head.probe = Matrix(2, 5); }, "probe's rows are 2, expected 3"},
@@ -199,6 +206,9 @@ TEST(TaskFile, RefusesBrokenMetadata) {
       {replace("\"intercept\":-0.25", "\"intercept\":null"), "'calibration.intercept' is 'null'"},
       {[](Metadata& m) { m.array<float>("crayon.scope.examples").pop_back(); },
        "has 11 numbers, expected a multiple of 4"},
+      {erase("crayon.scope.quantiles"), "lacks the key 'crayon.scope.quantiles'"},
+      {[](Metadata& m) { m.array<float>("crayon.scope.quantiles").pop_back(); },
+       "scope model: 5 numbers"},
       {[](Metadata& m) { m.array<float>("crayon.whitening.projection").push_back(0); },
        "has 33 numbers, expected a multiple of 8"},
       {[](Metadata& m) { m.array<float>("crayon.whitening.projection").clear(); },

@@ -237,6 +237,15 @@ PoolEdit remove_adapter(const Pool& pool, const std::string& which) {
   return edit;
 }
 
+PoolEdit with_scope_model(const Pool& pool, ScopeModel model) {
+  check_scope_model(model, "scope model");
+  PoolEdit edit{
+      .manifest = pool.manifest(), .gate = pool.gate(), .files = {}, .from_id = pool.manifest().id};
+  edit.manifest.scope = std::move(model);
+  add_manifest(edit.manifest, edit.files, pool.folder());
+  return edit;
+}
+
 void write_edit(const fs::path& folder, const PoolEdit& edit) {
   const FolderLock lock(folder);
   if (edit.from_id.empty()) {

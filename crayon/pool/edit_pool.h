@@ -87,7 +87,8 @@ void check_merge(const Pool& first, const Pool& second);
 
 /// Both pools' adapters, as they are stored, in a new pool. Even shares are N_1 p_1 and N_2 p_2,
 /// over N_1 + N_2: with equal counts each half of what it was. Names that both have get the second
-/// pool's name in front. Calibration is the first one's, marked approximate.
+/// pool's name in front. Calibration is the first one's, marked approximate; its scope model stays
+/// where the gate's space does.
 /// @throws Error Incompatible  as check_merge(); key_difference() without a refitted gate
 /// @throws Error InvalidArgument  a refitted gate of another number of keys
 [[nodiscard]] PoolEdit merge_pools(const Pool& first, const Pool& second, MergeOptions options);
@@ -114,6 +115,9 @@ struct ShrunkPool {
 /// gate. Calibration is marked approximate; training_json names the pool and what was lost.
 /// @throws Error InvalidArgument  a rank below 1
 [[nodiscard]] ShrunkPool shrink_pool(const Pool& pool, const ShrinkOptions& options);
+
+/// The same pool with another scope model.
+[[nodiscard]] PoolEdit with_scope_model(const Pool& pool, ScopeModel model);
 
 /// Writes an edit into the pool's folder. No file of the old pool is touched before the manifest is
 /// replaced, so that a kill leaves the old pool or the new one; then what is named no more goes.

@@ -190,6 +190,7 @@ PoolEdit merge_pools(const Pool& first, const Pool& second, MergeOptions options
   manifest.gate_file = PoolManifest().gate_file;
   manifest.first_layer = std::min(manifest.first_layer, second.manifest().first_layer);
   manifest.calibration.approximate = true;
+  if (options.refitted) manifest.scope = {};  // of another space
   manifest.training_json = origins(first, second);
   Taker taker(edit);
   for (PoolAdapterEntry& entry : manifest.shared) entry = taker.take(first, entry);

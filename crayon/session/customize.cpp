@@ -315,13 +315,15 @@ void Customizer::finish(const Candidate& kept) {
   info.embedding = pool_.gate().embedding;
   info.whitening = pool_.gate().whitening;
   info.scope_examples = z_;
+  info.scope = manifest.scope;
   info.head = kept.head;
   info.policy.local_only = options_.local_only;
   const bool compared = report_.leave_one_out.has_value();
   info.generic = generic;
   if (compared) info.judged = internal::judged_examples(report_.judged_scores, data_);
   info.calibration = internal::fit_to_judged(info.judged, generic);
-  info.recent_scores = internal::router_scores(kept.scores, data_, compared, info.calibration);
+  info.recent_scores =
+      internal::router_scores(kept.scores, data_, compared, info.calibration, info.scope);
   report_.task.info = std::move(info);
   report_.n_examples = z_.rows;
 }

@@ -24,7 +24,7 @@ TaskOnDevice::TaskOnDevice(const Model& model, const OpenTask& task)
   calibration_ = info_->calibration;
   server_ = info_->server;
   embeds_in_pass_ = task.first_layer >= info_->embedding.layer;
-  if (info_->scope_examples.rows >= 2) scope_.emplace(info_->scope_examples);
+  if (info_->scope_examples.rows >= 2) scope_.emplace(info_->scope_examples, 3, info_->scope);
 }
 
 void TaskOnDevice::set_on(Engine& engine) const {
@@ -58,8 +58,9 @@ std::optional<double> TaskOnDevice::scope(Engine& engine, const RenderedPrompt& 
 }
 
 std::size_t TaskOnDevice::scope_examples_needed(double level) const {
-  const std::size_t needed = crayon::scope_examples_needed(level);
-  return scope_ && scope_->examples().rows < needed ? needed : 0;
+  if (!scope_) return 0;
+  const std::size_t needed = crayon::scope_examples_needed(level, info_->scope);
+  return scope_->examples().rows < needed ? needed : 0;
 }
 
 DeviceChoice TaskOnDevice::choose(Engine& engine, const Example& question) const {

@@ -142,4 +142,32 @@ Gate refit_gate(const Pool& first, const Pool& second, const Model& model, Engin
   return gate;
 }
 
+ScopeModel fit_pool_scope(const Pool& pool, const Model& model, Engine& engine,
+                          std::span<const std::vector<Example>> sets, std::uint64_t seed,
+                          const OnProgress& on_progress) {
+  check_pool_base(pool, model);
+  std::vector<RenderedPrompt> prompts;
+  for (const auto& set : sets) {
+    for (RenderedPrompt& one : render_all(model, pool.manifest().prompt, set)) {
+      prompts.push_back(std::move(one));
+    }
+  }
+  const Gate& gate = pool.gate();
+  const Matrix z = whiten(gate.whitening, embed(engine, prompts, gate.embedding, on_progress));
+  std::vector<Matrix> of_sets;
+  std::size_t begin = 0;
+  for (const auto& set : sets) {
+    Matrix part(set.size(), z.cols);
+    std::copy_n(z.data.begin() + static_cast<std::ptrdiff_t>(begin * z.cols), part.data.size(),
+                part.data.begin());
+    begin += set.size();
+    of_sets.push_back(std::move(part));
+  }
+  ScopeModel fitted = fit_scope_model(of_sets, seed);
+  if (fitted.empty()) {
+    throw invalid("no set of at least 12 examples; give more examples of each kind of task");
+  }
+  return fitted;
+}
+
 }  // namespace crayon

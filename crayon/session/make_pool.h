@@ -58,4 +58,12 @@ struct KeyFit {
                               Engine& engine, std::span<const Example> examples,
                               const OnProgress& on_progress = {});
 
+/// What the pool is to know of scope: each of these sets plays a user's task (fit_scope_model()).
+/// @throws Error InvalidArgument  no set of at least 12 examples
+/// @throws Error Incompatible     the model is not the pool's base
+/// @throws Interrupted            between two prompts
+[[nodiscard]] ScopeModel fit_pool_scope(const Pool& pool, const Model& model, Engine& engine,
+                                        std::span<const std::vector<Example>> sets,
+                                        std::uint64_t seed, const OnProgress& on_progress = {});
+
 }  // namespace crayon

@@ -86,9 +86,10 @@ Gate make_gate(const TrainConfig& config, const Whitening& whitening, const Matr
   return gate;
 }
 
-Calibration fit_generic_calibration(const ValidationInputs& in, const Gate& gate,
-                                    std::span<const ItemSet> sets, std::ostream& notes) {
+GenericModels fit_generic_models(const ValidationInputs& in, const Gate& gate,
+                                 std::span<const ItemSet> sets, std::ostream& notes) {
   const torch::NoGradGuard no_gradients;
+  std::vector<Matrix> embeddings;
   std::vector<ChoiceSignals> signals;
   std::vector<std::uint8_t> right;
   for (const ItemSet& set : sets) {
@@ -98,6 +99,7 @@ Calibration fit_generic_calibration(const ValidationInputs& in, const Gate& gate
     const std::size_t k = std::min(kExamples, items.size() / 2);
     const Matrix z = whiten(gate.whitening, embed_together(in.cache, items, in.group));
     const TaskWeights task = task_weights(gate, rows_of(z, 0, k));
+    embeddings.push_back(z);
     const torch::Tensor w = torch::tensor(task.weights).to(in.network.device());
     const Adapters adapters{in.learner.lora(), w, shared_weight(gate, task.weights)};
     const std::span<const TrainItem* const> others(items.begin() + static_cast<std::ptrdiff_t>(k),
@@ -112,10 +114,11 @@ Calibration fit_generic_calibration(const ValidationInputs& in, const Gate& gate
           << std::endl;
   }
   if (signals.empty()) return {};
-  return fit_calibration(signals, right, Calibration{});
+  return {.calibration = fit_calibration(signals, right, Calibration{}),
+          .scope = fit_scope_model(embeddings, in.config.train.seed)};
 }
 
-void export_pool(const ValidationInputs& in, const Gate& gate, const Calibration& calibration,
+void export_pool(const ValidationInputs& in, const Gate& gate, const GenericModels& generic,
                  const BaseModel& base, const Checkpoint& run, std::span<const ItemSet> sets) {
   const TrainPoolConfig& pool = in.config.pool;
   PoolManifest manifest;
@@ -123,7 +126,8 @@ void export_pool(const ValidationInputs& in, const Gate& gate, const Calibration
   manifest.base = base;
   manifest.first_layer = pool.first_layer;
   manifest.prompt = in.config.prompt;
-  manifest.calibration = calibration;
+  manifest.calibration = generic.calibration;
+  manifest.scope = generic.scope;
   manifest.training_json = training_json(in.config, run, sets);
   std::vector<Adapter> adapters;
   const auto entry = [&](const std::string& name, int rank) {

@@ -123,10 +123,10 @@ TrainReport& Run::report() {
 
 void Run::finish() {
   const Gate gate = make_gate(config_, whitening_, learner_->keys(), reference_);
-  const Calibration calibration = fit_generic_calibration(inputs(), gate, items_.sets, notes_);
+  const GenericModels generic = fit_generic_models(inputs(), gate, items_.sets, notes_);
   report_.finished = true;
   if (!group_.leads()) return;
-  export_pool(inputs(), gate, calibration, model_->base(), checkpoint(), items_.sets);
+  export_pool(inputs(), gate, generic, model_->base(), checkpoint(), items_.sets);
   notes_ << fmt::format("pool written to {}", config_.pool.out.string()) << std::endl;
   log_->finished(report());
 }

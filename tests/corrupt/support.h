@@ -175,6 +175,9 @@ inline Task small_task() {
   info.embedding = {2, Pooling::Mean};
   info.whitening = small_gate().whitening;
   info.scope_examples = unit_rows(random_matrix(3, 4, 21));
+  info.scope.sizes = {4, 8};
+  info.scope.quantiles = Matrix(2, 3);
+  info.scope.quantiles.data = {0.1f, 0.5f, 1.25f, 0.2f, 0.6f, 1.5f};
   info.head.labels = {3, 5, 0xffffffffffffffffu};
   info.head.bias = {0.5f, -0.25f, 0.0f};
   info.head.probe = random_matrix(3, 5, 22);

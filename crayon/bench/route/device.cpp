@@ -70,7 +70,7 @@ DeviceRows RouteDevice::answer(const std::vector<BenchRow>& rows) {
 DeviceRows RouteDevice::answer_examples() {
   const ScoreTable raw = raw_scores(examples_).scores;
   const ScoreTable& scores = report_.judged_scores;
-  const auto scope = p_values_among_others(info().scope_examples);
+  const auto scope = p_values_among_others(info().scope_examples, info().scope);
   DeviceRows found;
   for (std::size_t k = 0; k < examples_.size(); ++k) {
     Signals signals{.confidence = confidence(info().calibration, choice_signals(scores[k])),

@@ -20,6 +20,26 @@ std::string list_of(const Json& values) {
   return out.empty() ? "none" : out;
 }
 
+/// What the router makes of scope: which questions it takes for another task's.
+std::string outside_table(const Json& report) {
+  std::string body =
+      head_row({"Examples", "Judged by", "Its own", "Of near tasks", "Of far tasks"}) + "<tbody>\n";
+  for (const Json& one : report.at("scope")) {
+    for (const auto& [by, name] : {std::pair{"examples", "its examples"},
+                                   std::pair{"pool", "its examples and the pool&#39;s model"}}) {
+      const Json& shares = one.at("outside").at(by);
+      if (shares.is_null()) continue;
+      body += body_row({std::to_string(one.at("n").get<std::size_t>()), name,
+                        percent_cell(shares.at("own")), percent_cell(shares.at("near")),
+                        percent_cell(shares.at("far"))});
+    }
+  }
+  return table_box("tasks",
+                   "Scope: share of questions that count as of another task, p-value below the "
+                   "router&#39;s level of 0.05",
+                   body + "</tbody>\n");
+}
+
 std::string task_table(const Json& server) {
   std::vector<std::string> head{"Task", "Questions", "Device, %", "Server, %", "Unread replies"};
   if (server.at("by_task").empty()) return "";
@@ -137,7 +157,8 @@ std::string route_scope_table(const Json& report) {
   return table_box("tasks",
                    "Scope: AUROC of the similarity to the task&#39;s examples against questions of "
                    "near and of far tasks; bands over tasks",
-                   body + "</tbody>\n");
+                   body + "</tbody>\n") +
+         outside_table(report);
 }
 
 std::string route_task_tables(const Json& report) {

@@ -151,6 +151,11 @@ Json risk_json(const RouteRun& run, const RiskLine& line) {
   return json;
 }
 
+Json outside_json(const OutsideShares& shares) {
+  const auto one = [](double share) { return share < 0 ? Json(nullptr) : Json(rounded(share)); };
+  return {{"own", one(shares.own)}, {"near", one(shares.near)}, {"far", one(shares.far)}};
+}
+
 Json scope_json(const ScopeLine& line) {
   const auto part = [](std::size_t tasks, double mean, double low, double high) -> Json {
     if (tasks == 0) return nullptr;
@@ -159,7 +164,10 @@ Json scope_json(const ScopeLine& line) {
   };
   return {{"n", line.n},
           {"near", part(line.near_tasks, line.near, line.near_low, line.near_high)},
-          {"far", part(line.far_tasks, line.far, line.far_low, line.far_high)}};
+          {"far", part(line.far_tasks, line.far, line.far_low, line.far_high)},
+          {"outside",
+           {{"examples", outside_json(line.by_examples)},
+            {"pool", line.with_pool ? outside_json(*line.with_pool) : Json(nullptr)}}}};
 }
 
 Json tasks_json(const RouteRun& run) {

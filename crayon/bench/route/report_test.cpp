@@ -159,6 +159,10 @@ TEST_F(RouteReport, RefusesARiskThatTooFewExamplesCannotPromise) {
   EXPECT_TRUE(report_["scope"][2]["near"].is_null()) << "none has 64 examples";
   EXPECT_EQ(report_["scope"][0]["near"]["tasks"], 2);
   EXPECT_EQ(report_["scope"][0]["far"]["tasks"], 3);
+  const json& outside = report_["scope"][1]["outside"];
+  EXPECT_GE(outside["examples"]["own"].get<double>(), 0);
+  EXPECT_LE(outside["examples"]["far"].get<double>(), 1);
+  EXPECT_TRUE(outside["pool"].is_null()) << "this pool has no model of scope";
 }
 
 TEST_F(RouteReport, BecomesAPageThatNeedsNothingElse) {

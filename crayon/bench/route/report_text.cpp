@@ -103,7 +103,21 @@ std::string scope_table(const Json& scope) {
     add(one.at("far"), row);
     rows.push_back(row);
   }
-  return fmt::format("Scope, AUROC against questions of other tasks\n{}\n", text_table(rows));
+  std::vector<std::vector<std::string>> outside{{"examples", "judged by", "own", "near", "far"}};
+  for (const Json& one : scope) {
+    for (const char* by : {"examples", "pool"}) {
+      const Json& shares = one.at("outside").at(by);
+      if (shares.is_null()) continue;
+      outside.push_back({std::to_string(one.at("n").get<std::size_t>()),
+                         std::string(by) == "pool" ? "and the pool" : "examples",
+                         share(shares.at("own")), share(shares.at("near")),
+                         share(shares.at("far"))});
+    }
+  }
+  return fmt::format(
+      "Scope, AUROC against questions of other tasks\n{}\n"
+      "Scope, share of questions that count as of another task\n{}\n",
+      text_table(rows), text_table(outside));
 }
 
 std::string text_of(const Json& report) {

@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kDeviceVersion = 7;  ///< Counted up when the device's results change.
+constexpr int kDeviceVersion = 8;  ///< Counted up when the device's results change.
 constexpr int kServerVersion = 1;
 
 /// One thing to work out, what decides it, and the result as far as it is known.
@@ -345,6 +345,7 @@ void RouteRunner::work_out_all(std::vector<RouteCell>& cells, const OnCell& on_c
 }
 
 void RouteRunner::embed_all() {
+  run_.scope = pool_.manifest().scope;
   std::size_t most = plan_.k;
   for (const std::size_t n : plan_.scope_examples) most = std::max(most, n);
   for (const BenchTask& task : run_.tasks) {

@@ -37,6 +37,7 @@ struct RouteRun {
   std::vector<std::string> families;         ///< Of each; "" none.
   std::vector<std::string> servers;          ///< Those that answered or could have.
   std::vector<std::vector<MixedRow>> mixed;  ///< [tasks] what stands beside a task's questions.
+  ScopeModel scope;                          ///< The pool's.
   std::vector<Matrix> question_z;            ///< [tasks] z of the questions.
   /// [tasks][seeds] z of the first examples of each draw: K, or what scope is tried with.
   std::vector<std::vector<Matrix>> example_z;

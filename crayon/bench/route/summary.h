@@ -82,6 +82,14 @@ struct RiskLine {
   double from_examples = -1;
 };
 
+/// Shares of requests whose p-value of scope is below the router's level, means over tasks and
+/// draws: the task's own, and those of near and far tasks; -1 where there is no such task.
+struct OutsideShares {
+  double own = -1;
+  double near = -1;
+  double far = -1;
+};
+
 struct ScopeLine {
   std::size_t n = 0;  ///< Examples.
   std::size_t near_tasks = 0;
@@ -90,6 +98,8 @@ struct ScopeLine {
   /// over tasks and draws, band over tasks; -1 where no task has such neighbours or n examples.
   double near = -1, near_low = -1, near_high = -1;
   double far = -1, far_low = -1, far_high = -1;
+  OutsideShares by_examples = {};               ///< By the task's examples alone,
+  std::optional<OutsideShares> with_pool = {};  ///< and with the pool's model, where it has one.
 };
 
 struct RouteSummary {

@@ -1,6 +1,7 @@
 // What can be said without a server: calibration, risk, scope.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "crayon/base/interrupt.h"
 #include "crayon/bench/route/internal/route_data.h"
@@ -143,6 +144,45 @@ Matrix first_rows(const Matrix& m, std::size_t n) {
   return first;
 }
 
+/// Share of some tasks' questions that count as not of the task; -1 where there are no tasks.
+double outside(const RouteRun& run, const Scope& scope, const std::vector<std::size_t>& tasks) {
+  const double level = RouterOptions{}.least_scope;
+  double sum = 0;
+  std::size_t n = 0;
+  for (const std::size_t task : tasks) {
+    const Matrix& z = run.question_z[task];
+    for (std::size_t q = 0; q < z.rows; ++q, ++n) sum += scope.p_value(z.row(q)) < level ? 1 : 0;
+  }
+  return n == 0 ? -1 : sum / static_cast<double>(n);
+}
+
+/// Means over tasks, each over its draws.
+OutsideShares outside_shares(const RouteRun& run, std::size_t n, const ScopeModel& model) {
+  std::vector<double> own;
+  std::vector<double> near;
+  std::vector<double> far;
+  const auto add = [](std::vector<double>& to, double share) {
+    if (share >= 0) to.push_back(share);
+  };
+  for (std::size_t t = 0; t < run.tasks.size(); ++t) {
+    throw_if_interrupted();
+    if (run.tasks[t].examples.size() < n) continue;
+    const Neighbours others = neighbours_of(run.families, t);
+    for (const Matrix& z : run.example_z[t]) {
+      const Scope scope(first_rows(z, n), 3, model);
+      add(own, outside(run, scope, {t}));
+      add(near, outside(run, scope, others.near));
+      add(far, outside(run, scope, others.far));
+    }
+  }
+  const auto mean = [](const std::vector<double>& shares) {
+    return shares.empty()
+               ? -1
+               : std::reduce(shares.begin(), shares.end()) / static_cast<double>(shares.size());
+  };
+  return {.own = mean(own), .near = mean(near), .far = mean(far)};
+}
+
 void set_band(const std::vector<double>& values, double& mean, double& low, double& high) {
   if (values.empty()) return;
   const Interval band = bootstrap_mean(values, 0.95, 2000, 0);
@@ -174,6 +214,8 @@ ScopeLine scope_line(const RouteRun& run, std::size_t n) {
   line.far_tasks = far.size();
   set_band(near, line.near, line.near_low, line.near_high);
   set_band(far, line.far, line.far_low, line.far_high);
+  line.by_examples = outside_shares(run, n, {});
+  if (!run.scope.empty()) line.with_pool = outside_shares(run, n, run.scope);
   return line;
 }
 

@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <iosfwd>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "crayon/cli/common.h"
+#include "crayon/engine/engine.h"
 
 namespace crayon {
 
@@ -22,6 +24,17 @@ struct EditArgs {
   bool dry_run = false;
 };
 
+/// The base model with an engine for embeddings.
+struct OpenBase {
+  std::filesystem::path file;
+  std::shared_ptr<Model> model;
+  std::unique_ptr<Engine> engine;
+};
+
+/// @param wanted  the pool's base, or null: the one that is asked for
+[[nodiscard]] OpenBase open_base(const EditArgs& args, const BaseModel* wanted,
+                                 std::ostream& notes);
+
 /// "mine" of "a/mine/" and "a/mine.gguf".
 [[nodiscard]] std::string stem_of(const std::filesystem::path& path);
 
@@ -32,6 +45,10 @@ void print(const EditArgs& args, std::ostream& out, nlohmann::ordered_json json,
 CLI::App* add_edit_command(CLI::App& parent, const std::string& name, const std::string& what,
                            EditArgs& args);
 
+/// --limit, --seed and the model's options.
+void add_prompt_options(CLI::App& cmd, EditArgs& args, const std::string& limit_of);
+
+void add_scope_command(CLI::App& pool);
 void add_shrink_command(CLI::App& pool);
 
 }  // namespace crayon

@@ -53,6 +53,14 @@ void check_scope(const TaskInfo& info, const std::string& file) {
   }
 }
 
+void check_scope_model_of(const TaskInfo& info, const std::string& file) {
+  try {
+    check_scope_model(info.scope, "scope model");
+  } catch (const Error& error) {
+    throw corrupt(file, "{}", error.what());
+  }
+}
+
 void check_head(const TaskInfo& info, const std::string& file) {
   const Head& head = info.head;
   const auto& labels = head.labels;
@@ -99,6 +107,7 @@ void check_task_info(const TaskInfo& info, const std::string& base_id, const std
   check_finite(info.recent_scores, "the recent scores", file);
   check_whitening(info, file);
   check_scope(info, file);
+  check_scope_model_of(info, file);
   check_head(info, file);
 }
 

@@ -1,5 +1,6 @@
 #include "crayon/formats/internal/task_info.h"
 
+#include <algorithm>
 #include <climits>
 
 #include "crayon/formats/internal/json_parts.h"
@@ -30,6 +31,13 @@ void put_judged(const std::vector<JudgedSignals>& judged,
   }
   metadata["crayon.judged.signals"] = GgufArray(std::move(signals));
   metadata["crayon.judged.marks"] = GgufArray(std::move(marks));
+}
+
+void put_scope_model(const ScopeModel& model, std::map<std::string, GgufValue>& metadata) {
+  if (model.empty()) return;
+  metadata["crayon.scope.sizes"] =
+      GgufArray(std::vector<std::uint64_t>(model.sizes.begin(), model.sizes.end()));
+  metadata["crayon.scope.quantiles"] = GgufArray(model.quantiles.data);
 }
 
 Json to_json(const TaskInfo& info) {
@@ -134,6 +142,17 @@ std::vector<JudgedSignals> read_judged(const Gguf& gguf) {
   return judged;
 }
 
+ScopeModel read_scope_model(const Gguf& gguf) {
+  ScopeModel model;
+  if (!gguf.has("crayon.scope.sizes")) return model;
+  const auto sizes = array_of<std::uint64_t>(gguf, "crayon.scope.sizes", "uint64");
+  model.sizes.assign(sizes.begin(), sizes.end());
+  model.quantiles.data = gguf.floats("crayon.scope.quantiles");
+  model.quantiles.rows = model.sizes.size();
+  model.quantiles.cols = model.quantiles.data.size() / std::max<std::size_t>(1, model.sizes.size());
+  return model;
+}
+
 }  // namespace
 
 void put_task_info(const TaskInfo& info, std::map<std::string, GgufValue>& metadata) {
@@ -149,6 +168,7 @@ void put_task_info(const TaskInfo& info, std::map<std::string, GgufValue>& metad
   put("crayon.whitening.mean", info.whitening.mean);
   put("crayon.whitening.projection", info.whitening.projection.data);
   put("crayon.scope.examples", info.scope_examples.data);
+  put_scope_model(info.scope, metadata);
   put("crayon.head.labels", info.head.labels);
   put("crayon.head.bias", info.head.bias);
   put("crayon.head.probe", info.head.probe.data);
@@ -174,6 +194,7 @@ TaskInfo read_task_info(const Gguf& gguf) {
       matrix_of(gguf, "crayon.whitening.projection", info.whitening.mean.size());
   const std::size_t m = info.whitening.projection.rows;
   info.scope_examples = matrix_of(gguf, "crayon.scope.examples", m);
+  info.scope = read_scope_model(gguf);
   info.head.labels = array_of<std::uint64_t>(gguf, "crayon.head.labels", "uint64");
   info.head.bias = gguf.floats("crayon.head.bias");
   info.head.probe = matrix_of(gguf, "crayon.head.probe", m + 1);

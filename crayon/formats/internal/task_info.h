@@ -2,11 +2,12 @@
 // crayon.task; numbers in bulk are arrays:
 //   crayon.weights f32 [N]             crayon.recent_scores f64
 //   crayon.whitening.mean f32 [d]      crayon.whitening.projection f32 [m * d]
-//   crayon.scope.examples f32 [K * m]  crayon.head.labels u64, .bias f32, .probe f32 [labels *
-//   (m+1)], .choice_probe f32 [d] (format 2 alone)
+//   crayon.scope.examples f32 [K * m]  crayon.scope.sizes u64, .quantiles f32 [sizes * L]
+//   crayon.head.labels u64, .bias f32, .probe f32 [labels * (m+1)], .choice_probe f32 [d] (format 2
+//   alone)
 //   crayon.judged.signals f64 [n * 3]: top, margin, entropy; .marks u64 [n]: sum of right 1, server
 //   asked 2, server right 4, held out 8
-// What files of older programs lack (generic, server, judged) is left empty.
+// What files of older programs lack (generic, server, judged, scope model) is left empty.
 #pragma once
 
 #include <map>

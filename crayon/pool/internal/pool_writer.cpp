@@ -92,6 +92,11 @@ void seal_pool(PoolManifest& manifest, const Gate& gate, std::vector<PoolFile>& 
   files.push_back({manifest.gate_file, write_gate(gate)});
   manifest.gate_sha256 = sha256_hex(files.back().bytes);
   manifest.id = pool_id(manifest);
+  add_manifest(manifest, files, folder);
+}
+
+void add_manifest(const PoolManifest& manifest, std::vector<PoolFile>& files,
+                  const fs::path& folder) {
   const std::string text = write_pool_manifest(manifest);
   try {
     (void)parse_pool_manifest(text, "the new pool.json");  // what cannot be read is not written

@@ -23,6 +23,10 @@ namespace crayon {
 void seal_pool(PoolManifest& manifest, const Gate& gate, std::vector<PoolFile>& files,
                const std::filesystem::path& folder);
 
+/// The manifest alone, as it is. @throws Error InvalidArgument  one that could not be read again
+void add_manifest(const PoolManifest& manifest, std::vector<PoolFile>& files,
+                  const std::filesystem::path& folder);
+
 /// Puts files into a pool's folder, which is made if need be, the last one (the manifest) last.
 /// Then removes the files of the pool that was there but those that `kept` names.
 /// @throws Error InvalidArgument, Unavailable  the old pool is as it was

@@ -8,8 +8,8 @@
 namespace crayon::internal {
 
 std::vector<double> router_scores(const ScoreTable& scores, const ChoiceData& data, bool compared,
-                                  const Calibration& calibration) {
-  const auto scope = p_values_among_others(data.z);
+                                  const Calibration& calibration, const ScopeModel& model) {
+  const auto scope = p_values_among_others(data.z, model);
   const auto rows = labelled(data);
   const Router router(RouterOptions{});
   std::vector<double> out;
