@@ -25,6 +25,7 @@ std::string outside_table(const Json& report) {
   std::string body =
       head_row({"Examples", "Judged by", "Its own", "Of near tasks", "Of far tasks"}) + "<tbody>\n";
   for (const Json& one : report.at("scope")) {
+    if (!one.contains("outside")) continue;  // a report of an older program
     for (const auto& [by, name] : {std::pair{"examples", "its examples"},
                                    std::pair{"pool", "its examples and the pool&#39;s model"}}) {
       const Json& shares = one.at("outside").at(by);

@@ -105,6 +105,7 @@ std::string scope_table(const Json& scope) {
   }
   std::vector<std::vector<std::string>> outside{{"examples", "judged by", "own", "near", "far"}};
   for (const Json& one : scope) {
+    if (!one.contains("outside")) continue;  // a report of an older program
     for (const char* by : {"examples", "pool"}) {
       const Json& shares = one.at("outside").at(by);
       if (shares.is_null()) continue;
