@@ -48,7 +48,8 @@ std::size_t scope_examples_needed(double level, const ScopeModel& model) {
   const auto alone = static_cast<std::size_t>(1 / (n + 1) < level ? n : n + 1);
   if (model.empty() || alone <= model.sizes.front()) return alone;
   if (least_p_value_of(model, model.sizes.front()) < level) return model.sizes.front();
-  // The model spares c + 1 + c / n examples at most; from the first size on the least p-value falls.
+  // The model spares c + 1 + c / n examples at most; from the first size on the least p-value
+  // falls.
   const auto spared = static_cast<std::size_t>(2 * kScopeModelExamples);
   std::size_t found = std::max(model.sizes.front(), alone > spared ? alone - spared : 0);
   while (found < alone && least_p_value_of(model, found) >= level) ++found;
