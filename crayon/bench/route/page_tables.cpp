@@ -23,11 +23,11 @@ std::string list_of(const Json& values) {
 /// What the router makes of scope: which questions it takes for another task's.
 std::string outside_table(const Json& report) {
   std::string body =
-      head_row({"Examples", "Judged by", "Its own", "Of near tasks", "Of far tasks"}) + "<tbody>\n";
+      head_row({"Examples", "Judged by", "Its own, %", "Near, %", "Far, %"}) + "<tbody>\n";
   for (const Json& one : report.at("scope")) {
     if (!one.contains("outside")) continue;  // a report of an older program
-    for (const auto& [by, name] : {std::pair{"examples", "its examples"},
-                                   std::pair{"pool", "its examples and the pool&#39;s model"}}) {
+    for (const auto& [by, name] :
+         {std::pair{"examples", "examples"}, std::pair{"pool", "with the pool"}}) {
       const Json& shares = one.at("outside").at(by);
       if (shares.is_null()) continue;
       body += body_row({std::to_string(one.at("n").get<std::size_t>()), name,
@@ -35,10 +35,12 @@ std::string outside_table(const Json& report) {
                         percent_cell(shares.at("far"))});
     }
   }
-  return table_box("tasks",
-                   "Scope: share of questions that count as of another task, p-value below the "
-                   "router&#39;s level of 0.05",
-                   body + "</tbody>\n");
+  return table_box(
+      "tasks",
+      "Scope: share of questions that count as of another task (p-value below the "
+      "router&#39;s level of 0.05), judged by the task&#39;s examples alone and with the "
+      "pool&#39;s scope model",
+      body + "</tbody>\n");
 }
 
 std::string task_table(const Json& server) {
