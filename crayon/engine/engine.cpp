@@ -27,7 +27,7 @@ class PromptList final : public PreparedPrompts {
 
 }  // namespace
 
-void check_ascending(std::span<const int> layers) {
+void Engine::check_ascending(std::span<const int> layers) {
   const bool ascend = std::ranges::adjacent_find(layers, std::greater_equal<>()) == layers.end();
   if (ascend && !layers.empty()) return;
   throw Error(ErrorCode::InvalidArgument,

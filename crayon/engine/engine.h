@@ -96,9 +96,6 @@ struct Generated {
   std::size_t prompt_tokens = 0;
 };
 
-/// Of Engine::embed_layers. @throws Error InvalidArgument  none, or not ascending
-void check_ascending(std::span<const int> layers);
-
 /// One context. Not thread-safe.
 class Engine {
  public:
@@ -152,6 +149,10 @@ class Engine {
   virtual void set_adapter_file(const std::filesystem::path& file) = 0;
   /// The same from the bytes of such a file; `name` is for messages.
   virtual void set_adapter_bytes(std::span<const std::byte> bytes, const std::string& name) = 0;
+
+ protected:
+  /// Of embed_layers(). @throws Error InvalidArgument  none, or not ascending
+  static void check_ascending(std::span<const int> layers);
 };
 
 /// A weight of the base model as float, row-major [d_out, d_in] or [d].

@@ -56,7 +56,7 @@ std::size_t scope_examples_needed(double level, const ScopeModel& model) {
   return found;
 }
 
-Scope::Scope(Matrix examples, std::size_t neighbours, ScopeModel model)
+Scope::Scope(Matrix examples, ScopeModel model, std::size_t neighbours)
     : examples_(std::move(examples)), model_(std::move(model)) {
   internal::require_shape(examples_, "scope: examples");
   check_scope_model(model_, "scope model");
@@ -121,7 +121,7 @@ std::vector<double> p_values_among_others(const Matrix& z, const ScopeModel& mod
     for (std::size_t i = 0; i < others.rows; ++i) {
       std::ranges::copy(z.row(i < k ? i : i + 1), others.row(i).begin());
     }
-    p_values.push_back(Scope(std::move(others), 3, model).p_value(z.row(k)));
+    p_values.push_back(Scope(std::move(others), model).p_value(z.row(k)));
   }
   return p_values;
 }

@@ -20,7 +20,7 @@ class Scope {
  public:
   /// @param examples  z [n, m] of the task's examples, rows of norm 1, n at least 2
   /// @param neighbours  how many nearest examples are averaged; cut to n - 1
-  explicit Scope(Matrix examples, std::size_t neighbours = 3, ScopeModel model = {});
+  explicit Scope(Matrix examples, ScopeModel model = {}, std::size_t neighbours = 3);
 
   /// Mean cosine similarity to the nearest examples.
   [[nodiscard]] double similarity(std::span<const float> z) const;

@@ -30,12 +30,6 @@ std::vector<Matrix> kinds(std::size_t n, std::size_t rows, Rng& rng) {
   return sets;
 }
 
-Matrix first_rows(const Matrix& all, std::size_t n) {
-  Matrix part(n, all.cols);
-  std::copy_n(all.data.begin(), part.data.size(), part.data.begin());
-  return part;
-}
-
 TEST(ScopeModel, SharesAreLinearBetweenQuantilesAndSizesInLogN) {
   const ScopeModel model = small_model();
   EXPECT_EQ(share_at_most(model, 0.1, 4), 0);
@@ -53,16 +47,16 @@ TEST(ScopeModel, SharesAreLinearBetweenQuantilesAndSizesInLogN) {
 TEST(ScopeModel, JoinsTheExamplesPValueAsTwentyFurtherOnes) {
   Rng rng(1);
   const Matrix set = kinds(1, 40, rng).front();
-  const Matrix examples = first_rows(set, 8);
+  const Matrix examples = set.part(0, 8);
   const Scope alone(examples);
-  const Scope joined(examples, 3, small_model());
+  const Scope joined(examples, small_model());
   for (std::size_t i = 8; i < 40; ++i) {
     const double share = share_at_most(small_model(), alone.relative_similarity(set.row(i)), 8);
     EXPECT_NEAR(joined.p_value(set.row(i)), (8 * alone.p_value(set.row(i)) + 20 * share) / 28,
                 1e-9);
   }
   EXPECT_NEAR(joined.least_p_value(), 8.0 / 9 / 28, 1e-9);
-  const Scope three(first_rows(set, 3), 3, small_model());
+  const Scope three(set.part(0, 3), small_model());
   EXPECT_EQ(three.least_p_value(), 0.25) << "the model says nothing of 3 examples";
 }
 
@@ -74,8 +68,8 @@ TEST(ScopeModel, FewExamplesRuleOutWhatTheyAloneCannot) {
     const std::size_t needed = scope_examples_needed(level, small_model());
     Rng rng(2);
     const Matrix set = kinds(1, needed, rng).front();
-    EXPECT_LT(Scope(set, 3, small_model()).least_p_value(), level);
-    EXPECT_GE(Scope(first_rows(set, needed - 1), 3, small_model()).least_p_value(), level);
+    EXPECT_LT(Scope(set, small_model()).least_p_value(), level);
+    EXPECT_GE(Scope(set.part(0, needed - 1), small_model()).least_p_value(), level);
   }
 }
 
@@ -86,7 +80,7 @@ TEST(ScopeModel, FittedToSomeKindsItTellsOthersApartFromEightExamples) {
   const std::vector<Matrix> fresh = kinds(12, 80, rng);
   double own = 0, other = 0;
   for (std::size_t i = 0; i < fresh.size(); ++i) {
-    const Scope scope(first_rows(fresh[i], 8), 3, model);
+    const Scope scope(fresh[i].part(0, 8), model);
     for (std::size_t k = 8; k < 80; ++k) {
       own += scope.p_value(fresh[i].row(k)) < 0.05 ? 1 : 0;
       other += scope.p_value(fresh[(i + 1) % fresh.size()].row(k)) < 0.05 ? 1 : 0;

@@ -22,14 +22,14 @@ Matrix at_angles(const std::vector<double>& degrees) {
 double cosine(double degrees) { return std::cos(degrees * 3.14159265358979 / 180); }
 
 TEST(Scope, SimilarityIsTheMeanCosineToTheNearestExamples) {
-  const Scope scope(at_angles({0, 10, 30, 90}), 2);
+  const Scope scope(at_angles({0, 10, 30, 90}), {}, 2);
   const Matrix z = at_angles({12});
   EXPECT_NEAR(scope.similarity(z.row(0)), (cosine(2) + cosine(12)) / 2, 1e-6);
 }
 
 TEST(Scope, PValueCountsTheExamplesThatAreAtMostAsSimilar) {
   // With one neighbour the examples' own distances are 10, 10, 20 and 60 degrees.
-  const Scope scope(at_angles({0, 10, 30, 90}), 1);
+  const Scope scope(at_angles({0, 10, 30, 90}), {}, 1);
   const Matrix z = at_angles({-5, -15, -40, -100});
   EXPECT_NEAR(scope.p_value(z.row(0)), 5.0 / 5, 1e-9);  // 5 degrees: nearer than all
   EXPECT_NEAR(scope.p_value(z.row(1)), 3.0 / 5, 1e-9);  // 15 degrees
@@ -40,7 +40,7 @@ TEST(Scope, PValueCountsTheExamplesThatAreAtMostAsSimilar) {
 
 TEST(Scope, LocalRankComparesWithTheExamplesAroundAlone) {
   // With one neighbour the examples' own distances are 10, 10, 20 and 60 degrees.
-  const Scope scope(at_angles({0, 10, 30, 90}), 1);
+  const Scope scope(at_angles({0, 10, 30, 90}), {}, 1);
   const Matrix z = at_angles({5, -15, 62, -100});
   EXPECT_EQ(scope.local_rank(z.row(0), 2), 1);    // 5 degrees from two that lie 10 apart
   EXPECT_EQ(scope.local_rank(z.row(1), 2), 0);    // 15 from the same two
@@ -51,7 +51,7 @@ TEST(Scope, LocalRankComparesWithTheExamplesAroundAlone) {
 }
 
 TEST(Scope, NeighboursAreCutToTheOtherExamples) {
-  const Scope scope(at_angles({0, 60}), 3);
+  const Scope scope(at_angles({0, 60}), {}, 3);
   EXPECT_NEAR(scope.similarity(at_angles({0}).row(0)), 1.0, 1e-6);
 }
 
@@ -78,12 +78,17 @@ TEST(Scope, EachRowAmongTheOthersIsJudgedWithoutItself) {
   ASSERT_EQ(p_values.size(), 6u);
   EXPECT_EQ(p_values[0], Scope(at_angles({10, 30, 60, 100, 170})).p_value(z.row(0)));
   EXPECT_EQ(p_values[5], Scope(at_angles({0, 10, 30, 60, 100})).p_value(z.row(5)));
+  ScopeModel model{.sizes = {3}, .quantiles = Matrix(1, 2)};
+  model.quantiles.data = {0, 2};
+  EXPECT_EQ(p_values_among_others(z, model)[0],
+            Scope(at_angles({10, 30, 60, 100, 170}), model).p_value(z.row(0)));
+  EXPECT_NE(p_values_among_others(z, model)[0], p_values[0]);
   EXPECT_TRUE(p_values_among_others(at_angles({0, 10})).empty());
 }
 
 TEST(Scope, RefusesTooFewExamplesAndWrongSizes) {
   EXPECT_THROW(Scope(at_angles({0})), Error);
-  EXPECT_THROW(Scope(at_angles({0, 1}), 0), Error);
+  EXPECT_THROW(Scope(at_angles({0, 1}), {}, 0), Error);
   const Scope scope(at_angles({0, 1}));
   EXPECT_THROW((void)scope.p_value(std::vector<float>(3)), Error);
 }

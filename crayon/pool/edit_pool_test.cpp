@@ -51,6 +51,12 @@ std::vector<float> dense(const LoraTensor& t) {
   return sum;
 }
 
+ScopeModel scope_model() {
+  ScopeModel model{.sizes = {4}, .quantiles = Matrix(1, 2)};
+  model.quantiles.data = {0.5f, 1.5f};
+  return model;
+}
+
 /// A modulated pool of two adapters and, if asked for, a shared one.
 class EditedPool : public ::testing::Test {
  protected:
@@ -269,10 +275,11 @@ TEST_F(EditedPool, AnEmptyPoolOpensGivesNoBlendAndTakesAdapters) {
 }
 
 TEST_F(EditedPool, TwoPoolsOfOneSpaceMergeWithTheirKeysAsTheyAre) {
-  const Pool first = make(true, false, "one");
+  const Pool first = edited(with_scope_model(make(true, false, "one"), scope_model()), "one");
   const Pool second = edited(add_adapter(make(true, false, "two"), added()), "two");
   Pool both = edited(merge_pools(first, second, {.name = "both"}), "both");
   ASSERT_EQ(both.size(), 5u);
+  EXPECT_EQ(both.manifest().scope.quantiles.data, scope_model().quantiles.data);
   std::vector<std::string> names;
   for (const auto& entry : both.manifest().adapters) names.push_back(entry.name);
   EXPECT_THAT(names, ElementsAre("a0", "a1", "two-a0", "two-a1", "mine"));
@@ -327,6 +334,11 @@ TEST_F(EditedPool, PoolsWhoseGatesDifferNeedAGateFittedAnew) {
       edited(merge_pools(first, second, {.name = "both", .refitted = refitted}), "both");
   EXPECT_EQ(both.gate().keys.data, refitted.keys.data);
   EXPECT_TRUE(both.gate().even.empty()) << "1/4 each";
+  const Pool scoped = edited(with_scope_model(first, scope_model()), "one");
+  EXPECT_FALSE(scoped.manifest().scope.empty());
+  EXPECT_TRUE(
+      merge_pools(scoped, second, {.name = "both", .refitted = refitted}).manifest.scope.empty())
+      << "it speaks of the old space";
   refitted.keys = unit_rows(random_matrix(3, 4, 60));
   expect_error([&] { (void)merge_pools(first, second, {.name = "both", .refitted = refitted}); },
                ErrorCode::InvalidArgument, "3 keys for 4 adapters");

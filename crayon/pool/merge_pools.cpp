@@ -97,12 +97,7 @@ Matrix reference_part(const Pool& pool, bool of_adapters) {
   for (const PoolAdapterEntry& entry : pool.manifest().adapters) {
     n += static_cast<std::size_t>(entry.reference_rows);
   }
-  const std::size_t begin = of_adapters ? all.rows - n : 0;
-  Matrix part(of_adapters ? n : all.rows - n, all.cols);
-  for (std::size_t row = 0; row < part.rows; ++row) {
-    std::ranges::copy(all.row(begin + row), part.row(row).begin());
-  }
-  return part;
+  return of_adapters ? all.part(all.rows - n, n) : all.part(0, all.rows - n);
 }
 
 /// The keys of both, and their references: the pools' own rows first.

@@ -24,7 +24,7 @@ TaskOnDevice::TaskOnDevice(const Model& model, const OpenTask& task)
   calibration_ = info_->calibration;
   server_ = info_->server;
   embeds_in_pass_ = task.first_layer >= info_->embedding.layer;
-  if (info_->scope_examples.rows >= 2) scope_.emplace(info_->scope_examples, 3, info_->scope);
+  if (info_->scope_examples.rows >= 2) scope_.emplace(info_->scope_examples, info_->scope);
 }
 
 void TaskOnDevice::set_on(Engine& engine) const {

@@ -21,12 +21,6 @@ Matrix embed(Engine& engine, std::span<const RenderedPrompt> prompts, const Embe
   });
 }
 
-Matrix first_rows(const Matrix& all, std::size_t n) {
-  Matrix part(std::min(n, all.rows), all.cols);
-  std::copy_n(all.data.begin(), part.data.size(), part.data.begin());
-  return part;
-}
-
 /// Directions that fewer prompts span than there are would be noise.
 void check_prompts(std::size_t prompts, std::size_t dims, const std::string& todo) {
   if (prompts > dims) return;
@@ -84,7 +78,7 @@ PoolEdit make_empty_pool(const Model& model, Engine& engine, std::span<const Exa
   gate.temperature = options.temperature;
   gate.max_tilt = 1;
   gate.modulated = false;
-  gate.reference = whiten(gate.whitening, first_rows(h, options.reference));
+  gate.reference = whiten(gate.whitening, h.part(0, std::min(options.reference, h.rows)));
 
   PoolManifest manifest;
   manifest.name = options.name;
@@ -134,7 +128,7 @@ Gate refit_gate(const Pool& first, const Pool& second, const Model& model, Engin
   gate.even.clear();
   gate.whitening = fit_whitening(h, a.keys.cols);
   const Matrix z = whiten(gate.whitening, h);
-  gate.reference = first_rows(z, std::max<std::size_t>(a.reference.rows, 2));
+  gate.reference = z.part(0, std::min(std::max<std::size_t>(a.reference.rows, 2), z.rows));
   gate.keys = move_keys(a, whiten(a.whitening, h), z);
   const Matrix keys_b = move_keys(b, whiten(b.whitening, h_b), z);
   gate.keys.rows += keys_b.rows;
@@ -157,11 +151,8 @@ ScopeModel fit_pool_scope(const Pool& pool, const Model& model, Engine& engine,
   std::vector<Matrix> of_sets;
   std::size_t begin = 0;
   for (const auto& set : sets) {
-    Matrix part(set.size(), z.cols);
-    std::copy_n(z.data.begin() + static_cast<std::ptrdiff_t>(begin * z.cols), part.data.size(),
-                part.data.begin());
+    of_sets.push_back(z.part(begin, set.size()));
     begin += set.size();
-    of_sets.push_back(std::move(part));
   }
   ScopeModel fitted = fit_scope_model(of_sets, seed);
   if (fitted.empty()) {

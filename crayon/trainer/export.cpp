@@ -19,14 +19,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kExamples = 32;  // of a user's task, as the calibration is to be used with
 
-Matrix rows_of(const Matrix& all, std::size_t begin, std::size_t end) {
-  Matrix part(end - begin, all.cols);
-  for (std::size_t i = begin; i < end; ++i) {
-    std::copy_n(all.row(i).begin(), all.cols, part.row(i - begin).begin());
-  }
-  return part;
-}
-
 std::string all_licences(const TrainConfig& config) {
   std::set<std::string> licences;
   for (const TrainSet& set : config.sets) licences.insert(set.licence);
@@ -98,7 +90,7 @@ GenericModels fit_generic_models(const ValidationInputs& in, const Gate& gate,
     if (items.size() < 2) continue;
     const std::size_t k = std::min(kExamples, items.size() / 2);
     const Matrix z = whiten(gate.whitening, embed_together(in.cache, items, in.group));
-    const TaskWeights task = task_weights(gate, rows_of(z, 0, k));
+    const TaskWeights task = task_weights(gate, z.part(0, k));
     embeddings.push_back(z);
     const torch::Tensor w = torch::tensor(task.weights).to(in.network.device());
     const Adapters adapters{in.learner.lora(), w, shared_weight(gate, task.weights)};

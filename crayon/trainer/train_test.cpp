@@ -17,6 +17,7 @@
 #include "crayon/base/interrupt.h"
 #include "crayon/engine/engine.h"
 #include "crayon/formats/examples.h"
+#include "crayon/gate/scope_model.h"
 #include "crayon/pool/pool.h"
 #include "crayon/testing/random.h"
 #include "crayon/testing/training.h"
@@ -84,6 +85,14 @@ TEST_F(Training, LossFallsAndThePoolOpens) {
   EXPECT_EQ(pool.manifest().calibration.n, 10u);  // 10 rows a set, half of them the task's
   EXPECT_THAT(pool.manifest().training_json, HasSubstr("\"seed\":5"));
   EXPECT_THAT(notes_.str(), HasSubstr("a = 0.5"));
+}
+
+TEST_F(Training, AllValidationRowsOfASetSayWhatIsOfATask) {
+  write_training_files(folder_.path(), "calibration_items = 24\n");
+  ASSERT_TRUE(run().finished);
+  const ScopeModel scope = Pool::open(folder_.path() / "pool").manifest().scope;
+  EXPECT_EQ(scope.sizes, (std::vector<std::size_t>{4, 8, 16})) << "8 rows more for each";
+  EXPECT_NO_THROW(check_scope_model(scope, "scope"));
 }
 
 TEST_F(Training, AResumedRunHasTheLossesOfAnUninterruptedOne) {

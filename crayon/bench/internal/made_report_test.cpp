@@ -1,7 +1,12 @@
 #include "crayon/bench/internal/made_report_test.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <utility>
+
+#include "crayon/base/error.h"
+#include "crayon/base/random.h"
 
 namespace crayon {
 namespace {
@@ -117,6 +122,24 @@ std::size_t count(const std::string& text, const std::string& part) {
   std::size_t n = 0;
   for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
   return n;
+}
+
+std::size_t refused_changes(const std::string& good,
+                            const std::function<void(const std::string&)>& read) {
+  Rng rng(1);
+  std::size_t refused = 0;
+  for (int i = 0; i < 300; ++i) {
+    std::string bytes = good;
+    bytes[rng.below(bytes.size())] = static_cast<char>("0\"{}[],:x-9\x80"[rng.below(12)]);
+    try {
+      read(bytes);
+    } catch (const Error& error) {
+      EXPECT_TRUE(error.code() == ErrorCode::CorruptFile || error.code() == ErrorCode::Unsupported)
+          << error.what();
+      ++refused;
+    }
+  }
+  return refused;
 }
 
 }  // namespace crayon

@@ -1,6 +1,7 @@
 // For tests of reports: results of 3 tasks and 3 methods that are known by hand.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -39,5 +40,9 @@ struct Fixture {
                                      const std::string& word);
 /// How often a part stands in a text.
 [[nodiscard]] std::size_t count(const std::string& text, const std::string& part);
+
+/// How many of 300 changes of one byte `read` refuses, as a corrupt or an unsupported file alone.
+[[nodiscard]] std::size_t refused_changes(const std::string& good,
+                                          const std::function<void(const std::string&)>& read);
 
 }  // namespace crayon

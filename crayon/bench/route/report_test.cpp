@@ -7,6 +7,7 @@
 
 #include "crayon/base/files.h"
 #include "crayon/bench/route/internal/route_world_test.h"
+#include "crayon/gate/scope.h"
 #include "crayon/stats/stats.h"
 #include "tests/errors.h"
 
@@ -190,6 +191,39 @@ TEST_F(RouteReport, BecomesText) {
        at = end + 1) {
     EXPECT_LE(end - at, 110u) << text.substr(at, end - at);
   }
+}
+
+/// A model that has seen no request so unlike its examples: only the least of the examples' own
+/// p-values is then below the level, 6/7/26 of six.
+TEST_F(RouteReport, SaysWhatCountsAsOfAnotherTaskWithThePoolsModel) {
+  const RoutePlan plan = world_->plan({1, 2});
+  RouteRun run = world_->run(plan, "work");
+  run.scope = {.sizes = {3}, .quantiles = Matrix(1, 2)};
+  run.scope.quantiles.data = {98, 99};
+  double own = 0;
+  for (std::size_t t = 0; t < 3; ++t) {
+    for (const Matrix& z : run.example_z[t]) {
+      const Scope alone(z.part(0, 6));
+      const Matrix& questions = run.question_z[t];
+      for (std::size_t q = 0; q < questions.rows; ++q) {
+        own += alone.p_value(questions.row(q)) == alone.least_p_value() ? 1.0 : 0.0;
+      }
+    }
+  }
+  const std::string text = route_report_json(run, plan, {});
+  const json outside = json::parse(text)["scope"][1]["outside"];
+  EXPECT_NEAR(outside["pool"]["own"].get<double>(), own / (3 * 2 * 6), 1e-4);
+  EXPECT_GT(own, 0);
+  EXPECT_EQ(outside["examples"]["own"], 0) << "1/7 at least";
+  EXPECT_THAT(route_report_html(text, "it"), HasSubstr("with the pool"));
+  EXPECT_THAT(route_report_text(text, "it"), HasSubstr("and the pool"));
+}
+
+TEST_F(RouteReport, OfAnOlderProgramLacksOnlyTheShares) {
+  json older = report_;
+  for (json& one : older["scope"]) one.erase("outside");
+  EXPECT_NO_THROW((void)route_report_html(older.dump(), "it"));
+  EXPECT_THAT(route_report_text(older.dump(), "it"), HasSubstr("Scope, AUROC"));
 }
 
 TEST_F(RouteReport, OfAnotherKindOrNumberIsRefused) {

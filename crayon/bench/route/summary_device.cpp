@@ -138,12 +138,6 @@ double scope_auroc(const RouteRun& run, std::size_t t, const Matrix& examples,
   return auroc(similarity, own);
 }
 
-Matrix first_rows(const Matrix& m, std::size_t n) {
-  Matrix first(n, m.cols);
-  std::copy_n(m.data.begin(), first.data.size(), first.data.begin());
-  return first;
-}
-
 /// Share of some tasks' questions that count as not of the task; -1 where there are no tasks.
 double outside(const RouteRun& run, const Scope& scope, const std::vector<std::size_t>& tasks) {
   const double level = RouterOptions{}.least_scope;
@@ -169,7 +163,7 @@ OutsideShares outside_shares(const RouteRun& run, std::size_t n, const ScopeMode
     if (run.tasks[t].examples.size() < n) continue;
     const Neighbours others = neighbours_of(run.families, t);
     for (const Matrix& z : run.example_z[t]) {
-      const Scope scope(first_rows(z, n), 3, model);
+      const Scope scope(z.part(0, n), model);
       add(own, outside(run, scope, {t}));
       add(near, outside(run, scope, others.near));
       add(far, outside(run, scope, others.far));
@@ -203,7 +197,7 @@ ScopeLine scope_line(const RouteRun& run, std::size_t n) {
     double of_near = 0;
     double of_far = 0;
     for (const Matrix& z : run.example_z[t]) {
-      const Matrix examples = first_rows(z, n);
+      const Matrix examples = z.part(0, n);
       if (!others.near.empty()) of_near += scope_auroc(run, t, examples, others.near) / draws;
       if (!others.far.empty()) of_far += scope_auroc(run, t, examples, others.far) / draws;
     }
