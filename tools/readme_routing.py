@@ -73,9 +73,12 @@ def routers_text(server):
 def calibration_text(report):
     one = report["calibration"]
     kept = sum(risk["kept"] for risk in report["risks"])
-    return (f"Expected calibration error of the confidences: {one['before']:.3f} raw, {one['after']:.3f} calibrated on "
-            f"the examples ({one['before_by_chance']:.3f} and {one['after_by_chance']:.3f} would be there by chance "
-            f"alone). The asked risk was kept in {kept} of {len(report['risks'])} cases (task and level). "
+    whole = one["one_list"]
+    return (f"Expected calibration error of the confidences, mean over tasks: {one['before']:.3f} raw, "
+            f"{one['after']:.3f} calibrated on the examples, of which {one['before_by_chance']:.3f} and "
+            f"{one['after_by_chance']:.3f} would be there by chance alone; of all questions as one list: "
+            f"{whole['before']:.3f} and {whole['after']:.3f}, {whole['before_by_chance']:.3f} and "
+            f"{whole['after_by_chance']:.3f} by chance. The asked risk was kept in {kept} of {len(report['risks'])} cases (task and level). "
             f"Command: {code(report['times']['command'])}.")
 
 

@@ -62,6 +62,7 @@ void run_convert(const ConvertArgs& args, std::ostream& out, std::ostream& notes
     options.architecture = base.architecture;
     options.name = args.out.stem().string();
     options.type = parse_tensor_type(args.dtype);
+    options.fill_rank = true;
     write_atomically(args.out, adapter_to_gguf(imported.adapter, options));
   }
   const std::size_t rank = max_rank(imported.adapter);

@@ -214,7 +214,7 @@ TEST_F(RoutedServer, AStreamThatBreaksOffEndsWithAnErrorAndIsNotGoneOnWith) {
   };
   const Fault breaks{.name = "breaks", .reason = nullptr, .serve = part};
   FaultyServer faulty(authority, [&](int) { return &breaks; });
-  Remote remote({.url = faulty.url(), .model = "big"});
+  Remote remote({.url = faulty.url(), .model = "big", .price = {1, 1}});
   start([&](ServeOptions& options) { options.books.remote = &remote; });
   const HttpResponse stream = post(chat("tell", kStream));
   EXPECT_EQ(stream.headers.at("x-crayon-side"), "server");
@@ -222,6 +222,22 @@ TEST_F(RoutedServer, AStreamThatBreaksOffEndsWithAnErrorAndIsNotGoneOnWith) {
                                  Not(HasSubstr("[DONE]"))));
   ASSERT_EQ(log().size(), 1u);
   EXPECT_EQ(log()[0].reason, "server broke off");
+  EXPECT_GT(log()[0].money, 0) << "it may have done all the work";
+}
+
+TEST_F(RoutedServer, WhatAServerThatFailedMayHaveCostIsLoggedThoughTheDeviceAnswers) {
+  script_->scores = {{"yes", {-1, 1}}, {"no", {-2, 1}}};
+  const TestAuthority authority;
+  const auto nothing = [](FaultyPeer& peer) { (void)peer.read_request(); };
+  const Fault hangs_up{.name = "hangs up", .reason = nullptr, .serve = nothing};
+  FaultyServer faulty(authority, [&](int) { return &hangs_up; });
+  Remote remote({.url = faulty.url(), .model = "big", .price = {1, 1}});
+  start([&](ServeOptions& options) { options.books.remote = &remote; });
+  for (const std::string& more : {kStream, std::string(R"(,"guided_choice":["yes","no"])")}) {
+    EXPECT_EQ(post(chat("tell", more)).headers.at("x-crayon-side"), "device");
+    EXPECT_FALSE(log().back().server);
+    EXPECT_GT(log().back().money, 0) << more;
+  }
 }
 
 TEST_F(RoutedServer, StopsEndAServersAnswerWhereverTheyLie) {

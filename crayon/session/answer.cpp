@@ -135,9 +135,11 @@ bool Answerer::try_server(const std::function<void(ServerDoor&)>& ask, Answer& o
     ask(*door_);
     return true;
   } catch (const Kept& kept) {
+    out.money = kept.money();
     out.reason = kept.what();
     return false;
   } catch (const Error& error) {
+    out.money = money_of(error);
     out.server_error = error.what();
     out.reason = fmt::format("server {}: {}",
                              error.code() == ErrorCode::Unavailable ? "unavailable" : "failed",

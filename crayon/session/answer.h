@@ -44,7 +44,7 @@ struct Answer {
   std::size_t cut_tokens = 0;         ///< Of the passage, cut to fit the device's context.
   bool unparsed = false;     ///< The server's reply named no choice; the device's is given.
   std::string server_error;  ///< Why the server did not answer; empty when it did or was not asked.
-  std::int64_t money = 0;    ///< What the server's answer cost; see kMoneyUnit.
+  std::int64_t money = 0;    ///< What servers cost, those that failed included; see kMoneyUnit.
   double seconds = 0;
 };
 

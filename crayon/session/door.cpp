@@ -187,6 +187,11 @@ Verdict look(const DoorOptions& options, const Example& question) {
   return look(options, texts);
 }
 
+std::int64_t money_of(const Error& error) noexcept {
+  const auto* failed = dynamic_cast<const NoReply*>(&error);
+  return failed == nullptr ? 0 : failed->money();
+}
+
 ServerDoor::ServerDoor(Remote& remote, DoorOptions options)
     : remote_(remote), options_(std::move(options)) {}
 
@@ -236,7 +241,9 @@ ServerDoor::Reply ServerDoor::paid(const std::vector<ChatMessage>& messages, con
     RemoteAnswer answer = remote_.chat(messages, how, hooks);
     return {std::move(answer), turnstile.money()};
   } catch (const MustStay& stays) {
-    throw Kept(stays.check_failed() ? std::string(kFailed) : stays.what());
+    throw Kept(stays.check_failed() ? std::string(kFailed) : stays.what(), turnstile.money());
+  } catch (const Error& error) {
+    throw NoReply(error.code(), error.what(), turnstile.money());
   }
 }
 

@@ -39,11 +39,26 @@ struct RequestMarks {
   std::function<bool()> gone{};
 };
 
-/// A request that may not leave. The message is the reason, in words of ours.
-class Kept : public Error {
+/// A call that no server answered to its end. What was sent to them may have cost all the same.
+class NoReply : public Error {
  public:
-  explicit Kept(const std::string& reason) : Error(ErrorCode::Unavailable, reason) {}
+  NoReply(ErrorCode code, const std::string& message, std::int64_t money)
+      : Error(code, message), money_(money) {}
+  [[nodiscard]] std::int64_t money() const noexcept { return money_; }  ///< See kMoneyUnit.
+
+ private:
+  std::int64_t money_;
 };
+
+/// A request that may not leave. The message is the reason, in words of ours.
+class Kept : public NoReply {
+ public:
+  explicit Kept(const std::string& reason, std::int64_t money = 0)
+      : NoReply(ErrorCode::Unavailable, reason, money) {}
+};
+
+/// What a call that ended so had cost by then: of errors that are no NoReply, 0.
+[[nodiscard]] std::int64_t money_of(const Error& error) noexcept;
 
 /// The verdict of a check, or Local with the reason "check failed" where it throws, takes too long
 /// or says what makes no sense. No check: Send.
@@ -63,7 +78,7 @@ class ServerDoor {
   };
   /// Asks the servers. The texts, the model and the budget are looked at before each socket; each
   /// server that something was sent to is a call of the budget.
-  /// @throws Kept  nothing may be sent; else as Remote::chat()
+  /// @throws Kept  nothing may be sent; NoReply  as Remote::chat() throws Error
   [[nodiscard]] Reply chat(const std::vector<ChatMessage>& messages, const ChatOptions& how,
                            const RequestMarks& marks = {}, const OnText& on_text = {});
 

@@ -25,7 +25,7 @@ struct DecisionRecord {
   std::int64_t prompt_tokens = 0;
   std::int64_t completion_tokens = 0;
   double seconds = 0;
-  std::int64_t money = 0;  ///< What the server's answer cost; see kMoneyUnit.
+  std::int64_t money = 0;  ///< What servers cost, those that failed included; see kMoneyUnit.
   std::int64_t saved = 0;  ///< What the device's answer would have cost there.
 };
 

@@ -104,7 +104,11 @@ std::string route_calibration_tables(const Json& report) {
                      number_cell(errors.at("before_by_chance")), number_cell(errors.at("after")),
                      number_cell(errors.at("after_by_chance"))});
   };
-  body += row("Mean", calibration);
+  body += row("Mean over tasks", calibration);
+  // Reports from before it was worked out have none.
+  if (calibration.contains("one_list")) {
+    body += row("All questions as one list", calibration.at("one_list"));
+  }
   for (const Json& task : calibration.at("by_task")) body += row(text_cell(task.at("task")), task);
   return table_box(
       "tasks",

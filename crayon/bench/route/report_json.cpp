@@ -109,24 +109,25 @@ Json bins_json(const std::vector<ReliabilityPoint>& bins) {
 }
 
 Json calibration_json(const RouteRun& run, const RouteSummary& summary) {
-  const auto errors = [](const CalibrationLine& line) {
-    return Json{{"before", rounded(line.before)},
-                {"after", rounded(line.after)},
-                {"before_by_chance", rounded(line.before_by_chance)},
-                {"after_by_chance", rounded(line.after_by_chance)}};
+  const auto errors_json = [](const CalibrationErrors& errors) {
+    return Json{{"before", rounded(errors.before)},
+                {"after", rounded(errors.after)},
+                {"before_by_chance", rounded(errors.before_by_chance)},
+                {"after_by_chance", rounded(errors.after_by_chance)}};
   };
   Json tasks = Json::array();
-  CalibrationLine mean;
+  CalibrationErrors mean;
   const auto n = static_cast<double>(std::max<std::size_t>(1, summary.calibration.size()));
-  for (const CalibrationLine& line : summary.calibration) {
-    mean.before += line.before / n;
-    mean.after += line.after / n;
-    mean.before_by_chance += line.before_by_chance / n;
-    mean.after_by_chance += line.after_by_chance / n;
-    tasks.push_back(errors(line));
-    tasks.back()["task"] = run.tasks[line.task].name;
+  for (const auto& [task, errors] : summary.calibration) {
+    mean.before += errors.before / n;
+    mean.after += errors.after / n;
+    mean.before_by_chance += errors.before_by_chance / n;
+    mean.after_by_chance += errors.after_by_chance / n;
+    tasks.push_back(errors_json(errors));
+    tasks.back()["task"] = run.tasks[task].name;
   }
-  Json out = errors(mean);
+  Json out = errors_json(mean);
+  out["one_list"] = errors_json(summary.one_list);
   out["bins_before"] = bins_json(summary.before);
   out["bins_after"] = bins_json(summary.after);
   out["by_task"] = tasks;

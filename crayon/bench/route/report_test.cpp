@@ -111,6 +111,29 @@ TEST_F(RouteReport, CalibrationErrorsStandBesideWhatChanceAloneMakesOfThem) {
   EXPECT_NEAR(far["after_by_chance"].get<double>(), by_chance, 1e-3);
 }
 
+TEST_F(RouteReport, CalibrationErrorIsAlsoThatOfAllTasksQuestionsAsOneList) {
+  const json& seeds = report_["settings"]["seeds"];
+  double after = 0;
+  double by_chance = 0;
+  for (const json& seed : seeds) {
+    std::vector<double> confidence;
+    std::vector<std::uint8_t> right;
+    for (const json& device : report_["results"]["device"]) {
+      if (device["seed"] != seed) continue;
+      const json& rows = device["questions"];
+      confidence.insert(confidence.end(), rows["confidence"].begin(), rows["confidence"].end());
+      right.insert(right.end(), rows["right"].begin(), rows["right"].end());
+    }
+    const auto n = static_cast<double>(seeds.size());
+    after += expected_calibration_error(confidence, right) / n;
+    by_chance += calibration_error_by_chance(confidence) / n;
+  }
+  const json& one_list = report_["calibration"]["one_list"];
+  EXPECT_NEAR(one_list["after"].get<double>(), after, 1e-3);
+  EXPECT_NEAR(one_list["after_by_chance"].get<double>(), by_chance, 1e-3);
+  EXPECT_NE(one_list["after"], report_["calibration"]["after"]);
+}
+
 TEST_F(RouteReport, OneThresholdDividesAllTasksQuestionsTogether) {
   const json& pooled = report_["servers"][0]["pooled"];
   const json& margin =

@@ -135,11 +135,18 @@ std::string text_of(const Json& report) {
   out += "\n";
   for (const Json& server : report.at("servers")) out += server_text(server);
   const Json& calibration = report.at("calibration");
-  out += fmt::format(
-      "Calibration error (ECE): {} raw, {} calibrated; {} and {} if just these confidences were "
-      "exact\n\n",
-      number(calibration.at("before")), number(calibration.at("after")),
-      number(calibration.at("before_by_chance")), number(calibration.at("after_by_chance")));
+  const auto errors = [](const std::string& of, const Json& list) {
+    return fmt::format(
+        "  {}: {} raw, {} calibrated; {} and {} if just these confidences were exact\n", of,
+        number(list.at("before")), number(list.at("after")), number(list.at("before_by_chance")),
+        number(list.at("after_by_chance")));
+  };
+  out += "Calibration error (ECE)\n" + errors("within a task, mean", calibration);
+  // Reports from before it was worked out have none.
+  if (calibration.contains("one_list")) {
+    out += errors("all questions as one list", calibration.at("one_list"));
+  }
+  out += "\n";
   out += risks_table(report.at("risks")) + scope_table(report.at("scope"));
   out +=
       "Area: mean accuracy of the mix over all server shares. APGR: the same as a share of the "

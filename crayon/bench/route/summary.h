@@ -65,12 +65,17 @@ struct ReliabilityPoint {
 };
 inline constexpr std::size_t kReliabilityPoints = 10;
 
-struct CalibrationLine {
-  std::size_t task = 0;
-  double before = 0;            ///< ECE of the choices' largest share, mean over draws,
+/// Means over draws.
+struct CalibrationErrors {
+  double before = 0;            ///< ECE of the choices' largest share,
   double after = 0;             ///< and of the calibrated confidence.
   double before_by_chance = 0;  ///< What these would be if the confidences were exact.
   double after_by_chance = 0;
+};
+
+struct CalibrationLine {
+  std::size_t task = 0;
+  CalibrationErrors errors;
 };
 
 struct RiskLine {
@@ -105,6 +110,7 @@ struct ScopeLine {
 struct RouteSummary {
   std::vector<ServerSummary> servers;
   std::vector<CalibrationLine> calibration;
+  CalibrationErrors one_list;            ///< Of the questions of all tasks together.
   std::vector<ReliabilityPoint> before;  ///< [kReliabilityPoints]
   std::vector<ReliabilityPoint> after;
   std::vector<RiskLine> risks;

@@ -47,24 +47,45 @@ void finish_bins(std::vector<ReliabilityPoint>& bins) {
   }
 }
 
+/// What was said before and after calibration, and what was right: of one task, or of several.
+struct Said {
+  std::vector<double> top;
+  std::vector<double> confidence;
+  std::vector<std::uint8_t> right;
+
+  void add(const Said& more) {
+    top.insert(top.end(), more.top.begin(), more.top.end());
+    confidence.insert(confidence.end(), more.confidence.begin(), more.confidence.end());
+    right.insert(right.end(), more.right.begin(), more.right.end());
+  }
+};
+
+void add_errors(const Said& said, double weight, CalibrationErrors& to) {
+  if (said.right.empty()) return;
+  to.before += weight * expected_calibration_error(said.top, said.right);
+  to.after += weight * expected_calibration_error(said.confidence, said.right);
+  to.before_by_chance += weight * calibration_error_by_chance(said.top);
+  to.after_by_chance += weight * calibration_error_by_chance(said.confidence);
+}
+
 void add_calibration(const RouteData& data, RouteSummary& to) {
   to.before.resize(kReliabilityPoints);
   to.after.resize(kReliabilityPoints);
+  const double weight = 1 / static_cast<double>(data.n_seeds());
+  std::vector<Said> one_list(data.n_seeds());
   for (const std::size_t t : data.device_tasks()) {
-    CalibrationLine line{.task = t};
-    const auto draws = static_cast<double>(data.n_seeds());
+    CalibrationLine line{.task = t, .errors = {}};
     for (std::size_t s = 0; s < data.n_seeds(); ++s) {
       const DeviceRows& rows = data.device(t, s)->questions;
-      const std::vector<double> top = top_shares(rows);
-      line.before += expected_calibration_error(top, rows.right) / draws;
-      line.after += expected_calibration_error(rows.confidence, rows.right) / draws;
-      line.before_by_chance += calibration_error_by_chance(top) / draws;
-      line.after_by_chance += calibration_error_by_chance(rows.confidence) / draws;
-      add_to_bins(top, rows.right, to.before);
-      add_to_bins(rows.confidence, rows.right, to.after);
+      const Said said{top_shares(rows), rows.confidence, rows.right};
+      add_errors(said, weight, line.errors);
+      one_list[s].add(said);
+      add_to_bins(said.top, said.right, to.before);
+      add_to_bins(said.confidence, said.right, to.after);
     }
     to.calibration.push_back(line);
   }
+  for (const Said& said : one_list) add_errors(said, weight, to.one_list);
   finish_bins(to.before);
   finish_bins(to.after);
 }

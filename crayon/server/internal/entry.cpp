@@ -106,7 +106,7 @@ void Entry::finish(const AnswerEnd& end) {
   record_.prompt_tokens = static_cast<std::int64_t>(end.usage.prompt_tokens);
   record_.completion_tokens = static_cast<std::int64_t>(end.usage.completion_tokens);
   record_.seconds = seconds_since(start_);
-  record_.money = end.money;
+  record_.money += end.money;
   const Bookkeeping& books = board_.books();
   record_.saved = record_.server ? 0
                                  : money_for(books.door.price, record_.prompt_tokens,

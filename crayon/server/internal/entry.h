@@ -35,6 +35,8 @@ class Entry {
   void decided(const ChoiceSignals& raw, const Signals& signals, const Decision& decision);
   /// It came otherwise. @param why  may hold words of the server: they are cut off
   void answered_by(Side side, const std::string& why);
+  /// A server cost this though another one, or the device, answers.
+  void paid(std::int64_t money) { record_.money += money; }
   /// It ended with an error in the middle.
   void broke_off() {
     if (record_.server) record_.reason = "server broke off";

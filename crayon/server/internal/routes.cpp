@@ -183,6 +183,7 @@ std::shared_ptr<AnswerSource> Routes::ask_server(const ApiRequest& request,
   } catch (const Error& error) {
     if (cancelled()) throw;
     entry.answered_by(Side::Device, reason_of(error));
+    entry.paid(money_of(error));
     return nullptr;
   }
   return server_source(std::move(call), request.stop);
@@ -253,6 +254,7 @@ bool Routes::server_choice(const ApiRequest& request, const Cancelled& cancelled
   } catch (const Error& error) {
     if (cancelled()) throw;
     entry.answered_by(Side::Device, reason_of(error));
+    entry.paid(money_of(error));
     return false;
   }
   end.money = answer->money;

@@ -16,6 +16,9 @@ ServerCall::ServerCall(Ask ask, std::function<bool()> cancelled)
     try {
       reply = ask([&](std::string_view piece) { return state->put(std::string(piece)); },
                   [&] { return state->cancelled(); });
+    } catch (const Error& failed) {
+      reply.money = money_of(failed);
+      error = std::current_exception();
     } catch (...) {
       error = std::current_exception();
     }

@@ -35,7 +35,8 @@ class ServerCall {
   [[nodiscard]] std::optional<std::string> next();
   /// Ends the call, as enough was said, and waits for it to notice; what it throws then is no news.
   void enough();
-  /// After next() gave nothing, or enough().
+  /// After next() gave nothing or threw what the call threw, or enough(). Of a call that failed it
+  /// holds the money alone.
   [[nodiscard]] const ServerDoor::Reply& reply() const;
 
  private:

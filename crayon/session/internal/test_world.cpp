@@ -146,7 +146,8 @@ FakeServer::FakeServer(Mode mode)
 }
 
 Remote FakeServer::remote(std::chrono::milliseconds patience) const {
-  return Remote({.url = http_.url(), .model = "big", .key = "mine"}, {.total = patience});
+  return Remote({.url = http_.url(), .model = "big", .key = "mine", .price = {1, 1}},
+                {.total = patience});
 }
 
 ServerResponse FakeServer::answer(const ServerRequest& request) {
