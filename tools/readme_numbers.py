@@ -39,6 +39,10 @@ class Numbers:
         self.ours = {(t["group"], t["label_calibration"]): {line["method"]: line for line in t.get("ours", [])}
                      for t in tables if t["k"] == self.k}
         self.tasks = {t["group"]: t["tasks"] for t in tables if t["k"] == self.k}
+        self.seeds_of_tasks = {}  # [method][task]
+        for line in report["task_lines"]:
+            if line["k"] == self.k:
+                self.seeds_of_tasks.setdefault(line["method"], {})[line["task"]] = line["seeds"]
         self.groups = [group for group in GROUPS if group in self.tasks]
 
     def line(self, method, group, calibrated):
@@ -59,7 +63,8 @@ class Numbers:
         return sorted(seeds)
 
     def seeds(self, method):
-        return min(table[method]["seeds"] for table in self.tables.values() if method in table)
+        """Those that some task has: they are done in the plan's order."""
+        return self.planned_seeds(method)[:max(self.seeds_of_tasks[method].values())]
 
 
 def accuracy_cell(line):
@@ -128,7 +133,7 @@ def tasks_text(numbers):
 def settings_text(numbers):
     settings, times = numbers.settings, numbers.times
     questions = settings.get("questions", 0)
-    seeds = sorted({seed for method in numbers.methods() for seed in numbers.planned_seeds(method)})
+    seeds = sorted({seed for method in numbers.methods() for seed in numbers.seeds(method)})
     machines = times["machines"]
     sentences = [
         f"K = {numbers.k} examples",
@@ -160,16 +165,35 @@ def missing_text(numbers):
     if lacking:
         sentences.append(f"Not finished on all tasks: {named(lacking)}; a table has a method only where it was run "
                          "on all tasks of the group.")
-    by_seeds = {}
+    alike = {}  # methods that have the same numbers of seeds of the same tasks
     for name in numbers.methods():
-        if numbers.seeds(name) < max(2, len(numbers.planned_seeds(name))):
-            by_seeds.setdefault(numbers.seeds(name), []).append(name)
-    for n, names in sorted(by_seeds.items()):
-        who = "all methods" if len(names) == len(numbers.methods()) else named(names)
-        text = f"{'One seed' if n == 1 else f'{n} seeds'} only for {who}"
-        text += ": the bands know nothing of other draws of examples." if n == 1 else "."
+        by_task = numbers.seeds_of_tasks[name]
+        if min(by_task.values()) < max(2, len(numbers.planned_seeds(name))):
+            alike.setdefault(tuple(sorted(by_task.items())), []).append(name)
+    if alike:
+        parts = []
+        for by_task, names in sorted(alike.items(), key=lambda one: len(one[1])):
+            who = "all methods" if len(names) == len(numbers.methods()) else named(names)
+            if len(alike) > 1 and 2 * len(names) > len(numbers.methods()):
+                who = "the other methods"
+            parts.append(f"{seeds_text(dict(by_task))} for {who}")
+        text = f"Seeds so far: {'; '.join(parts)}."
+        if any(n == 1 for by_task in alike for _, n in by_task):
+            text += " Where there is one, the bands know nothing of other draws of examples."
         sentences.append(text)
     return " ".join(sentences)
+
+
+def seeds_text(by_task):
+    """How many seeds there are, and of which tasks where that differs."""
+    tasks = {}
+    for task, n in by_task.items():
+        tasks.setdefault(n, []).append(task)
+    if len(tasks) == 1:
+        return str(*tasks)
+    usual = max(tasks, key=lambda n: len(tasks[n]))
+    parts = [f"{n} on {listed([f'`{task}`' for task in some])}" for n, some in sorted(tasks.items()) if n != usual]
+    return f"{usual} ({', '.join(parts)})"
 
 
 def legend_text(differences):

@@ -170,21 +170,22 @@ class ReadmeNumbers(unittest.TestCase):
     def test_says_what_an_unfinished_report_lacks(self):
         text = self.prose(GOLDEN)
         for words in ("Not run: `server` (no server was named).", "Not finished on all tasks: `arrow`;",
-                      "One seed only for `uniform`: the bands know nothing"):
+                      "Seeds so far: ", " for `uniform`", "Where there is one, the bands know nothing"):
             self.assertIn(words, text)
 
     def test_reads_a_report_of_one_seed_without_rivals_and_far_tasks(self):
         report = copy.deepcopy(GOLDEN)
         report["tables"] = [table for table in report["tables"] if table["k"] == 32 and table["group"] != "far"]
+        for line in report["task_lines"]:
+            line["seeds"] = 1
         for table in report["tables"]:
             table["methods"] = [line for line in table["methods"] if line["method"] in ("base", "crayon")]
             for line in table["methods"]:
-                line["seeds"] = 1
                 line["against"] = [one for one in line["against"] if one["against"] == "base"]
         text = self.write(report)
         self.assertEqual(["–"] * 3, cells(text, "`uniform` +")[1:])
         self.assertNotIn("far", cells(text, "method"))
-        self.assertIn("One seed only for all methods: the bands know nothing", " ".join(text.split()))
+        self.assertIn("Seeds so far: 1 for all methods. Where there is one, the bands know nothing", " ".join(text.split()))
 
     def test_says_so_when_there_is_nothing_to_compare_yet(self):
         report = copy.deepcopy(GOLDEN)

@@ -72,14 +72,17 @@ def routers_text(server):
 
 def calibration_text(report):
     one = report["calibration"]
-    kept = sum(risk["kept"] for risk in report["risks"])
-    whole = one["one_list"]
+    tried = [risk for risk in report["risks"] if risk["resamples"] > 0]
+    kept = sum(risk["kept"] for risk in tried)
+    refused = len(report["risks"]) - len(tried)
+    without = f" In {count(refused, 'case')} it was refused: too few examples." if refused else ""
+    whole = one.get("one_list")  # reports from before it was worked out have none
+    together = (f"; of all questions as one list: {whole['before']:.3f} and {whole['after']:.3f}, "
+                f"{whole['before_by_chance']:.3f} and {whole['after_by_chance']:.3f} by chance") if whole else ""
     return (f"Expected calibration error of the confidences, mean over tasks: {one['before']:.3f} raw, "
             f"{one['after']:.3f} calibrated on the examples, of which {one['before_by_chance']:.3f} and "
-            f"{one['after_by_chance']:.3f} would be there by chance alone; of all questions as one list: "
-            f"{whole['before']:.3f} and {whole['after']:.3f}, {whole['before_by_chance']:.3f} and "
-            f"{whole['after_by_chance']:.3f} by chance. The asked risk was kept in {kept} of {len(report['risks'])} cases (task and level). "
-            f"Command: {code(report['times']['command'])}.")
+            f"{one['after_by_chance']:.3f} would be there by chance alone{together}. The asked risk was kept in {kept} of "
+            f"{len(tried)} cases (task and level).{without} Command: {code(report['times']['command'])}.")
 
 
 def block(report):

@@ -38,8 +38,11 @@ def made_up():
             "cells": {"planned": 60, "done": 60}, "tasks": [{}, {}, {}],
             "routers": [{"name": router, "knows": f"what {router} knows"} for router in routers],
             "servers": [{"server": "big", "all": lines, "mixed": lines}, {"server": "weak", "all": worse, "mixed": worse}],
-            "calibration": {"before": 0.2, "after": 0.1, "before_by_chance": 0.03, "after_by_chance": 0.04},
-            "risks": [{"kept": True}, {"kept": True}, {"kept": False}], "times": {"command": "crayon bench route"}}
+            "calibration": {"before": 0.2, "after": 0.1, "before_by_chance": 0.03, "after_by_chance": 0.04,
+                            "one_list": {"before": 0.15, "after": 0.05, "before_by_chance": 0.01,
+                                         "after_by_chance": 0.02}},
+            "risks": [{"resamples": 9, "kept": True}, {"resamples": 9, "kept": True}, {"resamples": 9, "kept": False},
+                      {"resamples": 0}], "times": {"command": "crayon bench route"}}
 
 
 class ReadmeRouting(unittest.TestCase):
@@ -76,9 +79,18 @@ class ReadmeRouting(unittest.TestCase):
         words = " ".join(text.split())
         for sentence in ("3 held-out tasks; K = 16 examples, 2 seeds, at most 40 questions a task, pool `tiny-1`.",
                          "`weak` gains nothing over the device on mixed traffic", "0.200 raw, 0.100 calibrated",
-                         "(0.030 and 0.040 would be there by chance alone)", "kept in 2 of 3 cases"):
+                         "of which 0.030 and 0.040 would be there by chance alone",
+                         "as one list: 0.150 and 0.050, 0.010 and 0.020 by chance", "kept in 2 of 3 cases",
+                         "In 1 case it was refused"):
             self.assertIn(sentence, words)
         self.assertNotIn("Routers on mixed traffic against `weak`", words)
+
+    def test_reads_a_report_that_has_no_error_of_one_list(self):
+        older = made_up()
+        del older["calibration"]["one_list"]
+        done, text = self.run_on(older)
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.assertIn("by chance alone. The asked risk", " ".join(text.split()))
 
     def test_says_that_a_report_is_not_whole(self):
         report = made_up()

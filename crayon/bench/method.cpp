@@ -37,6 +37,20 @@ Rng MethodInput::rng(const std::string& purpose) const {
   return Rng(seed, purpose + hash_rows(examples));
 }
 
+std::string to_string(Method::Sees sees) {
+  switch (sees) {
+    case Method::Sees::Nothing:
+      return "nothing";
+    case Method::Sees::Texts:
+      return "texts";
+    case Method::Sees::Labels:
+      return "labels";
+    case Method::Sees::Training:
+      break;
+  }
+  return "training";
+}
+
 const Method& find_method(const std::string& name) {
   std::vector<std::string> known;
   for (const Method* method : all_methods()) {

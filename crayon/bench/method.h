@@ -23,6 +23,7 @@ struct LoraRequest {
   const std::vector<BenchRow>* rows = nullptr;
   std::string name;         ///< Of the job, for messages: "lora-k on openbookqa".
   std::size_t samples = 0;  ///< Rows seen in training, repetitions counted.
+  int max_tokens = 0;       ///< tokens_to_train() of the rows: none is left out.
   int rank = 4;
   double learning_rate = 1e-3;
 };
@@ -68,6 +69,9 @@ struct Prepared {
   std::optional<Adapter> adapter = {};  ///< None: the base alone.
   std::vector<BenchRow> shots = {};     ///< Put before every question.
   Head head = {};                       ///< Applied to the scores; the method's own choice.
+  /// Whether to calibrate labels was the method's choice too, whatever its head: the switch leaves
+  /// it as it is.
+  bool owns_head = false;
   /// Scores of a row's choices in place of the model's. @param z  [m] of the row
   std::function<std::vector<float>(const BenchRow&, std::span<const float> z)> direct = {};
   std::vector<float> weights = {};  ///< [N], where the method has such.
@@ -79,12 +83,15 @@ struct Method {
   int order;  ///< Of its line in the tables, ascending.
   const char* summary;
   /// Of the K examples: nothing (every K and seed gives the same adapter), the texts, or labels
-  /// too.
-  enum class Sees { Nothing, Texts, Labels } sees;
+  /// too. Training: nothing of these, but rows of the task's training split with their labels.
+  enum class Sees { Nothing, Texts, Labels, Training } sees;
   int version;  ///< Counted up when its results change: old ones are then worked out anew.
   Prepared (*prepare)(const MethodInput& input);
   /// Why it cannot run with this pool and these tools; "" when it can.
   std::string (*missing)(const Pool& pool, const BenchTools& tools) = nullptr;
+  /// The rows that it trains a LoRA on, of K examples and the training split; null: it trains none.
+  std::vector<BenchRow> (*trains_on)(const std::vector<BenchRow>& examples,
+                                     const std::vector<BenchRow>& training) = nullptr;
   /// A tool whose make decides its results.
   enum class Uses { Nothing, Multitask, Server } uses = Uses::Nothing;
   /// The pool's adapters or gate decide its results; else no more than the prompts' format and the
@@ -93,6 +100,9 @@ struct Method {
   /// Its head was fitted to choices' mean log-probs, so that it fits no other way of scoring.
   bool scores_by_mean = false;
 };
+
+/// "nothing", "texts", "labels", "training".
+[[nodiscard]] std::string to_string(Method::Sees sees);
 
 /// All methods, in the order of the tables.
 [[nodiscard]] std::span<const Method* const> all_methods();

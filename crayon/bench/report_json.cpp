@@ -125,12 +125,9 @@ Json methods_json(const BenchPlan& plan) {
       return std::ranges::find(grid.methods, method) != grid.methods.end();
     });
     if (!planned) continue;
-    const bool labels = method->sees == Method::Sees::Labels;
     list.push_back({{"name", method->name},
                     {"summary", method->summary},
-                    {"sees", labels                                ? "labels"
-                             : method->sees == Method::Sees::Texts ? "texts"
-                                                                   : "nothing"},
+                    {"sees", to_string(method->sees)},
                     {"version", method->version}});
   }
   return list;

@@ -11,6 +11,7 @@
 #include "crayon/base/interrupt.h"
 #include "crayon/base/sha256.h"
 #include "crayon/bench/internal/earlier.h"
+#include "crayon/bench/train_lora.h"
 
 namespace crayon {
 
@@ -63,6 +64,7 @@ class Runner {
   [[nodiscard]] std::vector<Planned> planned_cells();
   void work_out_all(std::vector<Planned>& cells, const OnCell& on_cell);
   BenchResult work_out(const BenchCell& cell, const std::vector<BenchRow>& examples);
+  void count_seen(const BenchCell& cell, BenchResult& result) const;
   RowScores answer(const BenchCell& cell, const Prepared& prepared,
                    const std::vector<BenchRow>& rows, std::span<const BenchRow> shots);
   ScoreTable score_examples(const BenchCell& cell, const Prepared& prepared,
@@ -138,6 +140,11 @@ Json Runner::key_of(const BenchCell& cell, const std::vector<BenchRow>& examples
     if (!id.empty()) key["multitask"] = id;
   }
   if (cell.method->uses == Method::Uses::Server) key["server"] = options_.server;
+  if (cell.method->trains_on != nullptr) {  // where no row is long, older results hold
+    const auto rows = cell.method->trains_on(examples, run_.tasks[cell.task].training);
+    const int tokens = tokens_to_train(scorer_.model(), format, rows);
+    if (tokens > kUsualTokens) key["max_tokens"] = tokens;
+  }
   return key;
 }
 
@@ -243,18 +250,15 @@ BenchResult Runner::work_out(const BenchCell& cell, const std::vector<BenchRow>&
   apply(prepared.head, task.questions, answered);
   result.scores = std::move(answered.scores);
   result.calibrated = result.scores;
-  if (prepared.head.empty()) {
+  if (prepared.head.empty() && !prepared.owns_head) {
     calibrate(examples, score_examples(cell, prepared, examples, shots), task.questions, result);
   }
   result.weights = prepared.weights;
-  const bool texts = cell.method->sees != Method::Sees::Nothing;
   result.cost.answer_seconds = answered.seconds;
   result.cost.answer_tokens = answered.tokens;
   result.cost.prompt_tokens = answered.prompt_tokens;
   result.cost.adapter_bytes = prepared.adapter ? bytes_of(*prepared.adapter) : 0;
   result.cost.shots = shots.size();
-  result.cost.texts = texts ? examples.size() : 0;
-  result.cost.labels = cell.method->sees == Method::Sees::Labels ? examples.size() : 0;
   result.cost.cut_questions = answered.cut_rows;
   result.machine = options_.machine;
   finish(result);
@@ -313,6 +317,26 @@ void Runner::work_out_all(std::vector<Planned>& cells, const OnCell& on_cell) {
   if (on_cell) on_cell(done, cells.size(), "");
 }
 
+/// Not part of what is kept of a result: what a method sees is said by the method.
+void Runner::count_seen(const BenchCell& cell, BenchResult& result) const {
+  const BenchTask& task = run_.tasks[cell.task];
+  switch (cell.method->sees) {
+    case Method::Sees::Nothing:
+      result.cost.texts = result.cost.labels = 0;
+      break;
+    case Method::Sees::Texts:
+      result.cost.texts = cell.k;
+      result.cost.labels = 0;
+      break;
+    case Method::Sees::Labels:
+      result.cost.texts = result.cost.labels = cell.k;
+      break;
+    case Method::Sees::Training:
+      result.cost.texts = result.cost.labels = cell.method->trains_on({}, task.training).size();
+      break;
+  }
+}
+
 BenchRun Runner::run(const OnCell& on_cell) {
   load_tasks(cells_of(plan_));
   std::vector<Planned> cells = planned_cells();
@@ -333,6 +357,7 @@ BenchRun Runner::run(const OnCell& on_cell) {
     result.k = one.cell.k;
     result.seed = one.cell.seed;
     result.key = one.hash;
+    count_seen(one.cell, result);
   }
   return std::move(run_);
 }

@@ -9,6 +9,7 @@
 #include "crayon/base/interrupt.h"
 #include "crayon/bench/internal/bench_world_test.h"
 #include "crayon/bench/report.h"
+#include "crayon/bench/train_lora.h"
 
 namespace crayon {
 namespace {
@@ -56,7 +57,6 @@ TEST_F(Run, EveryMethodAnswersEveryQuestionOfEveryTask) {
     EXPECT_THAT(result.scores, Each(SizeIs(3))) << result.method;
     EXPECT_THAT(result.calibrated, SizeIs(6)) << result.method;
     EXPECT_EQ(result.calibrates, result.scores != result.calibrated) << result.method;
-    EXPECT_FALSE(result.calibrates && result.method == "customize");
   }
   EXPECT_NE(find(run, "near", "choice-probe").scores, find(run, "near", "base").scores);
   EXPECT_NE(find(run, "near", "choice-probe").scores, find(run, "near", "base").calibrated);
@@ -78,6 +78,22 @@ TEST_F(Run, EveryMethodWorksFromOneExample) {
     EXPECT_THAT(result.calibrated, SizeIs(result.scores.size())) << result.method;
   }
   EXPECT_EQ(find(run, "near", "crayon-refined").scores, find(run, "near", "crayon").scores);
+}
+
+/// Whatever they keep, a bare blend too: their own choice is what is measured.
+TEST_F(Run, LabelCalibrationLeavesMethodsAloneThatChooseTheirOwnHead) {
+  BenchPlan plan = world_.plan({"base", "choice-probe", "customize"}, {1, 2, 4}, {1, 2, 3});
+  const BenchRun run = world_.run(plan, "work");
+  bool bare = false;
+  for (const BenchResult& result : run.results) {
+    if (result.method == "base") continue;
+    EXPECT_FALSE(result.calibrates) << result.method << " K = " << result.k;
+    const auto base = std::ranges::find_if(run.results, [&](const BenchResult& one) {
+      return one.method == "base" && one.task == result.task;
+    });
+    bare = bare || result.scores == base->scores;
+  }
+  EXPECT_TRUE(bare) << "one of them keeps no head at all, else this shows nothing";
 }
 
 /// Where the gated adapters do nothing, a method that keeps the shared one below them gives its
@@ -224,12 +240,15 @@ TEST_F(Run, ATrainedLoraIsUsedAndItsOwnTimeIsItsCost) {
   const Adapter lora = random_model_adapter({}, 1, 2, 77);
   tools.train = [&](const LoraRequest& request) {
     EXPECT_EQ(request.rows->size(), request.name == "lora-k" ? 4u : 6u);
+    EXPECT_EQ(request.max_tokens, kUsualTokens);
     return TrainedLora{lora, 12.5};
   };
   const BenchRun run = world_.run(world_.plan({"base", "lora-k", "lora-full"}), "work", tools);
   EXPECT_EQ(find(run, "far", "lora-k").cost.customize_seconds, 12.5);
   EXPECT_EQ(find(run, "far", "lora-k").scores, find(run, "far", "lora-full").scores);
   EXPECT_NE(find(run, "far", "lora-k").scores, find(run, "far", "base").scores);
+  EXPECT_EQ(find(run, "far", "lora-k").cost.labels, 4u);
+  EXPECT_EQ(find(run, "far", "lora-full").cost.labels, 6u) << "of the training split";
 }
 
 /// few-shot is the base behind the answered examples; nothing else.

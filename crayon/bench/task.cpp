@@ -19,6 +19,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t kLeastQuestions = 2;  // one says nothing of its spread
+
 [[noreturn]] void refuse(const fs::path& file, const toml::source_region& where,
                          const std::string& what) {
   throw Error(ErrorCode::InvalidArgument,
@@ -190,13 +192,13 @@ BenchTask load_task(const TaskEntry& entry, std::size_t n_questions, std::size_t
   read_all(entry, task);
   if (task.training.empty()) task.training = task.examples;
   if (n_questions > 0 && task.questions.size() > n_questions) task.questions.resize(n_questions);
-  if (task.questions.empty() || task.examples.size() < least_examples) {
+  if (task.questions.size() < kLeastQuestions || task.examples.size() < least_examples) {
     throw Error(ErrorCode::InvalidArgument,
                 fmt::format("task '{}' has {} examples{} and {} questions; expected at least {} "
-                            "and 1",
+                            "and {}",
                             task.name, task.examples.size(),
                             entry.only.empty() ? "" : " of '" + entry.only + "'",
-                            task.questions.size(), least_examples));
+                            task.questions.size(), least_examples, kLeastQuestions));
   }
   return task;
 }

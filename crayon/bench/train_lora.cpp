@@ -5,11 +5,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
 #include "crayon/base/process.h"
+#include "crayon/bench/scoring.h"
+#include "crayon/prompt/prompt.h"
 
 namespace crayon {
 namespace {
@@ -17,7 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr int kBatchTokens = 384;  // about 8 rows: the user's examples give tens of steps
+constexpr int kBatchTokens = 384;           // about 8 rows: the user's examples give tens of steps
+constexpr std::size_t kTrainedChoices = 8;  // crayon-trainer's max_choices
 
 std::string to_jsonl(const std::vector<BenchRow>& rows, const std::string& name) {
   std::string lines;
@@ -55,7 +60,7 @@ toml::table config_of(const LoraTrainerOptions& options, const Pool& pool,
                       const LoraRequest& request) {
   const PoolManifest& manifest = pool.manifest();
   const auto n = static_cast<std::int64_t>(request.samples);
-  return toml::table{
+  toml::table config{
       {"base", toml::table{{"model", fs::absolute(options.model).string()}}},
       {"pool", toml::table{{"name", "lora"},
                            {"out", "pool"},
@@ -85,6 +90,10 @@ toml::table config_of(const LoraTrainerOptions& options, const Pool& pool,
                                       {"validation", "rows.jsonl"},
                                       {"licence", "as the task's"}}}},
   };
+  if (request.max_tokens > kUsualTokens) {
+    config["train"].as_table()->insert("max_tokens", request.max_tokens);
+  }
+  return config;
 }
 
 /// The last line that the trainer wrote.
@@ -133,6 +142,23 @@ TrainedLora train(const LoraTrainerOptions& options, const Pool& pool, const Sto
 }
 
 }  // namespace
+
+int tokens_to_train(const Model& model, const PromptFormat& format,
+                    const std::vector<BenchRow>& rows) {
+  std::size_t longest = kUsualTokens;
+  for (const BenchRow& row : rows) {
+    if (!row.text.empty()) continue;
+    const RenderedPrompt prompt = bench_prompt(model, format, row, Scoring::Mean);
+    const TokenizedChoices tokens = tokenize_choices(prompt, prompt_tokenizer(model), 1 << 20);
+    std::vector<std::size_t> choices;
+    for (const auto& branch : tokens.branches) choices.push_back(branch.size());
+    std::ranges::sort(choices, std::greater{});
+    if (choices.size() > kTrainedChoices) choices.resize(kTrainedChoices);
+    longest =
+        std::max(longest, std::accumulate(choices.begin(), choices.end(), tokens.prefix.size()));
+  }
+  return static_cast<int>(longest);
+}
 
 TrainLora make_lora_trainer(const LoraTrainerOptions& options, const Pool& pool,
                             const Store& store) {

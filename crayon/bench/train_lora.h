@@ -16,6 +16,15 @@ struct LoraTrainerOptions {
   int threads = 0;                ///< 0: as the trainer thinks best.
 };
 
+/// What crayon-trainer's max_tokens is unless a row is longer.
+inline constexpr int kUsualTokens = 256;
+
+/// The longest of these rows as the trainer counts it (prompt and up to eight choices), at least
+/// kUsualTokens: with that as its max_tokens it leaves no row out. Rows whose prompts are given
+/// word for word are not looked at.
+[[nodiscard]] int tokens_to_train(const Model& model, const PromptFormat& format,
+                                  const std::vector<BenchRow>& rows);
+
 /// A function that trains as the pool was trained (its prompt, first layer and kinds of matrix) and
 /// keeps what it made in the store's folder. Borrows store and pool.
 [[nodiscard]] TrainLora make_lora_trainer(const LoraTrainerOptions& options, const Pool& pool,

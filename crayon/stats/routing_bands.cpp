@@ -8,6 +8,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/random.h"
+#include "crayon/stats/internal/question_lists.h"
 #include "crayon/stats/internal/ranking.h"
 #include "crayon/stats/stats.h"
 
@@ -208,6 +209,12 @@ void check(std::span<const std::vector<RoutedTask>> routers, const RoutingOption
   require(!routers.empty() && !routers.front().empty(),
           "routing bands: no router or no task; expected at least one of each");
   const auto& first = routers.front();
+  const auto& asked = options.questions;
+  bool fits = asked.empty() || asked.size() == first.size();
+  for (std::size_t t = 0; fits && t < asked.size(); ++t) {
+    fits = !first[t].empty() && asked[t].size() == first[t].front().scores.size();
+  }
+  require(fits, "routing bands: questions of other tasks or rows; expected one for each row");
   for (const auto& tasks : routers) {
     require(tasks.size() == first.size(),
             fmt::format("routing bands: routers have {} and {} tasks; expected the same ones",
@@ -226,16 +233,10 @@ void check(std::span<const std::vector<RoutedTask>> routers, const RoutingOption
   }
 }
 
-std::vector<std::uint32_t> resampled(std::size_t n, Rng& rng) {
-  std::vector<std::uint32_t> counts(n);
-  for (std::size_t i = 0; i < n; ++i) ++counts[rng.below(n)];
-  return counts;
-}
-
 class Bootstrap {
  public:
   Bootstrap(std::span<const std::vector<RoutedTask>> routers, const RoutingOptions& options)
-      : options_(options), tasks_(routers.front()) {
+      : options_(options), tasks_(routers.front()), questions_(routers.front(), options.questions) {
     for (const auto& tasks : routers) {
       auto& ready = routers_.emplace_back();
       for (const RoutedTask& task : tasks) ready.emplace_back(task.begin(), task.end());
@@ -269,14 +270,15 @@ class Bootstrap {
 
   void draw_replicates() {
     std::vector<Rng> streams;
-    for (std::size_t t = 0; t < tasks_.size(); ++t) {
+    for (std::size_t t = 0; t < std::max(tasks_.size(), questions_.size()); ++t) {
       streams.emplace_back(options_.seed, fmt::format("routing bootstrap, task {}", t));
     }
     Rng of_tasks(options_.seed, "routing bootstrap, tasks");
     for (std::size_t b = 0; b < options_.resamples; ++b) {
       std::vector<TaskCounts> counts;
+      std::vector<std::vector<std::uint32_t>> rows = questions_.draw(streams);
       for (std::size_t t = 0; t < tasks_.size(); ++t) {
-        counts.push_back({resampled(tasks_[t].front().scores.size(), streams[t]), {}});
+        counts.push_back({std::move(rows[t]), {}});
         if (tasks_[t].size() > 1) counts[t].draws = resampled(tasks_[t].size(), streams[t]);
       }
       std::vector<std::uint32_t> times;
@@ -344,7 +346,8 @@ class Bootstrap {
   }
 
   RoutingOptions options_;
-  const std::vector<RoutedTask>& tasks_;                 ///< As the first router saw them.
+  const std::vector<RoutedTask>& tasks_;  ///< As the first router saw them.
+  QuestionLists questions_;
   std::vector<std::vector<std::vector<Draw>>> routers_;  ///< [routers][tasks][draws]
   std::vector<std::vector<GroupValues>> replicates_;     ///< [routers][resamples]
 };

@@ -41,12 +41,21 @@ inline constexpr std::size_t kRoutingMetrics = 17;
 /// One task as one router saw it: S draws over the same questions and server.
 using RoutedTask = std::vector<RoutedAnswers>;
 
+/// Which question a row asks: its place in one of several lists of questions.
+struct AskedQuestion {
+  std::size_t list = 0;
+  std::size_t place = 0;
+};
+
 struct RoutingOptions {
   double level = 0.95;           ///< Of the bands.
   std::size_t resamples = 1000;  ///< At least 1.
   std::uint64_t seed = 0;
   std::size_t steps = 100;      ///< Of the group's curve.
   bool resample_tasks = false;  ///< false: the tasks are fixed, and bands speak of these.
+  /// [T][rows] Where several rows, of one task or of several, ask the same question: whose answers
+  /// have much in common, so that a replicate takes all of them or none. Empty: no two rows do.
+  std::vector<std::vector<AskedQuestion>> questions{};
 };
 
 /// None where the metric has no value: no gap between the sides, or no wrong answer.
@@ -77,14 +86,16 @@ struct RoutingBands {
 };
 
 /// Bands by a paired bootstrap (ours, after Efron 1979): a replicate draws each task's questions
-/// with replacement, the same ones for all routers and draws of examples. Where S > 1 the draws are
-/// drawn with replacement too, apart for each task; with `resample_tasks` the tasks likewise. So
-/// what question and draw do together is counted more than once, and the variance of the draws by
-/// (S - 1) / S: with several draws the band errs on the wide side. With a single one it holds for
-/// that one. The same numbers give the same result on every machine.
+/// with replacement, the same ones for all routers and draws of examples; with `questions` it draws
+/// each of these lists so, and every row is there as often as its question. Where S > 1 the draws
+/// are drawn with replacement too, apart for each task; with `resample_tasks` the tasks likewise.
+/// So what question and draw do together is counted more than once, and the variance of the draws
+/// by (S - 1) / S: with several draws the band errs on the wide side. With a single one it holds
+/// for that one. The same numbers give the same result on every machine.
 /// @param routers  [routers][T]: all with the same tasks, draws and questions
 /// @throws Error InvalidArgument  no router or task, other shapes, answers that differ between
-///                                routers; level not between 0 and 1; 0 resamples or steps
+///                                routers; level not between 0 and 1; 0 resamples or steps;
+///                                `questions` of another shape, or a task that has no whole list
 [[nodiscard]] RoutingBands routing_bands(std::span<const std::vector<RoutedTask>> routers,
                                          const RoutingOptions& options = {});
 

@@ -203,6 +203,30 @@ TEST(RoutingBands, AreTheSameForTheSameSeedAndWiderOverTasks) {
             one.routers[0].metrics[0].standard_error);
 }
 
+TEST(RoutingBands, CountAQuestionThatSeveralTasksAskOnce) {
+  auto routers = two_routers(60, 6, 1, 1);
+  const RoutingBands alone = routing_bands(routers);
+  for (auto& router : routers) router.resize(4, router.front());  // the same task four times
+  const auto error = [](const RoutingBands& bands) {
+    return bands.routers[0].metric(RoutingMetric::Area).standard_error;
+  };
+  std::vector<AskedQuestion> list;
+  for (std::size_t i = 0; i < 60; ++i) list.push_back({0, i});
+  EXPECT_NEAR(error(routing_bands(routers)) / error(alone), 0.5, 0.05) << "as if they were others";
+  EXPECT_NEAR(error(routing_bands(routers, {.questions = {4, list}})) / error(alone), 1, 1e-3);
+}
+
+TEST(RoutingBands, TakeTheSameReplicatesWhereNoTwoRowsAskTheSame) {
+  const auto routers = two_routers(40, 7);
+  std::vector<std::vector<AskedQuestion>> own(3);
+  for (std::size_t t = 0; t < 3; ++t) {
+    for (std::size_t i = 0; i < 40; ++i) own[t].push_back({t, 10 * i});
+  }
+  const RoutingBands plain = routing_bands(routers, {.resamples = 20});
+  const RoutingBands named = routing_bands(routers, {.resamples = 20, .questions = own});
+  EXPECT_EQ(named.routers[0].low.accuracy, plain.routers[0].low.accuracy);
+}
+
 TEST(RoutingBands, HaveNoValueWhereTheServerIsNoBetter) {
   auto routers = two_routers(30, 2, 1, 1);
   for (auto& router : routers) router[0][0].server = router[0][0].device;
@@ -247,6 +271,19 @@ INSTANTIATE_TEST_SUITE_P(
                    auto routers = two_routers(5, 1);
                    routers[0].resize(1);
                    (void)routing_bands(routers);
+                 }},
+        BadInput{"questions of other tasks or rows",
+                 [] {
+                   const std::vector<AskedQuestion> few(4);
+                   (void)routing_bands(two_routers(5, 1), {.questions = {3, few}});
+                 }},
+        BadInput{"a task without a whole list",
+                 [] {
+                   std::vector<std::vector<AskedQuestion>> asked(3);
+                   for (std::size_t k = 0; k < 15; ++k) {
+                     asked[k / 5].push_back({0, 3 * (k / 5) + k % 5});
+                   }
+                   (void)routing_bands(two_routers(5, 1), {.questions = asked});
                  }},
         BadInput{"task 2 has other draws, questions or answers", [] {
                    auto routers = two_routers(5, 1);

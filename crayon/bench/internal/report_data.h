@@ -14,7 +14,7 @@ inline constexpr const char* kReportSchema = "crayon-bench-customize/1";
 struct ReportMethod {
   std::string name;
   std::string summary;
-  std::string sees;  ///< "labels", "texts" or "nothing" of the K examples.
+  std::string sees;  ///< As to_string(Method::Sees).
   std::size_t version = 0;
 };
 

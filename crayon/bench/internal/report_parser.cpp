@@ -223,10 +223,11 @@ ReportData parse_report(const std::string& json, const std::string& name) {
   read_settings(all.object("settings"), all.object("times"), data);
   data.planned = all.object("cells").count("planned");
   for (const Fields& at : all.objects("methods")) {
-    data.methods.push_back({.name = at.text("name"),
-                            .summary = at.text("summary"),
-                            .sees = choice_of(at, "sees", {"labels", "texts", "nothing"}),
-                            .version = at.count("version")});
+    data.methods.push_back(
+        {.name = at.text("name"),
+         .summary = at.text("summary"),
+         .sees = choice_of(at, "sees", {"labels", "texts", "nothing", "training"}),
+         .version = at.count("version")});
   }
   for (const Fields& at : all.objects("tables")) {
     data.summary.tables.push_back(read_table(at));

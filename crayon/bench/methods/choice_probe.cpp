@@ -11,7 +11,7 @@ Prepared prepare(const MethodInput& input) {
   ChoiceData data;
   data.answers = input.answers();
   for (const BenchRow& row : input.examples) data.choices.push_back(row.example.choices);
-  return {.head = choice_head(data, base.scores, base.states)};
+  return {.head = choice_head(data, base.scores, base.states), .owns_head = true};
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ Prepared prepare(const MethodInput& input) {
       customize(input.pool, input.scorer.model(), input.scorer.engine(), examples);
   return {.adapter = std::move(report.task.adapter),
           .head = std::move(report.task.info->head),
+          .owns_head = true,
           .weights = std::move(report.weights)};
 }
 
@@ -25,7 +26,7 @@ CRAYON_BENCH_METHOD(customize) = {
     .order = 90,
     .summary = "what `crayon customize` keeps by leave-one-out, head included",
     .sees = Method::Sees::Labels,
-    .version = 6,
+    .version = 7,
     .prepare = prepare,
     .scores_by_mean = true,
 };

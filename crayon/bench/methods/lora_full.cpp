@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crayon/bench/method.h"
+#include "crayon/bench/train_lora.h"
 
 namespace crayon {
 namespace {
@@ -10,12 +11,22 @@ namespace {
 constexpr std::size_t kMostRows = 2000;
 constexpr std::size_t kMostPasses = 4;
 
-Prepared prepare(const MethodInput& input) {
-  std::vector<BenchRow> rows = input.training;
+std::vector<BenchRow> trains_on(const std::vector<BenchRow>&,
+                                const std::vector<BenchRow>& training) {
+  std::vector<BenchRow> rows = training;
   if (rows.size() > kMostRows) rows.resize(kMostRows);  // files are in seeded random order
-  const std::size_t samples = std::min(kMostPasses * rows.size(), kMostRows);
+  return rows;
+}
+
+Prepared prepare(const MethodInput& input) {
+  const std::vector<BenchRow> rows = trains_on(input.examples, input.training);
   const TrainedLora lora = input.tools.train(
-      {.rows = &rows, .name = "lora-full", .samples = samples, .rank = 32, .learning_rate = 1e-3});
+      {.rows = &rows,
+       .name = "lora-full",
+       .samples = std::min(kMostPasses * rows.size(), kMostRows),
+       .max_tokens = tokens_to_train(input.scorer.model(), input.scorer.format(), rows),
+       .rank = 32,
+       .learning_rate = 1e-3});
   return {.adapter = lora.adapter, .seconds = lora.seconds};
 }
 
@@ -25,12 +36,13 @@ CRAYON_BENCH_METHOD(lora_full) = {
     .name = "lora-full",
     .order = 170,
     .summary = "a LoRA of rank 32, trained on up to 2,000 rows of the task",
-    .sees = Method::Sees::Nothing,
+    .sees = Method::Sees::Training,
     .version = 1,
     .prepare = prepare,
     .missing = [](const Pool&, const BenchTools& tools) -> std::string {
       return tools.train ? "" : "this build has no crayon-trainer";
     },
+    .trains_on = trains_on,
     .of_pool = false,
 };
 

@@ -1,17 +1,26 @@
 // lora-k: a LoRA trained on the same K examples.
 #include "crayon/bench/method.h"
+#include "crayon/bench/train_lora.h"
 
 namespace crayon {
 namespace {
 
 constexpr std::size_t kPasses = 10;
 
+std::vector<BenchRow> trains_on(const std::vector<BenchRow>& examples,
+                                const std::vector<BenchRow>&) {
+  return examples;
+}
+
 Prepared prepare(const MethodInput& input) {
-  const TrainedLora lora = input.tools.train({.rows = &input.examples,
-                                              .name = "lora-k",
-                                              .samples = kPasses * input.examples.size(),
-                                              .rank = 4,
-                                              .learning_rate = 2e-3});
+  const std::vector<BenchRow>& rows = input.examples;
+  const TrainedLora lora = input.tools.train(
+      {.rows = &rows,
+       .name = "lora-k",
+       .samples = kPasses * rows.size(),
+       .max_tokens = tokens_to_train(input.scorer.model(), input.scorer.format(), rows),
+       .rank = 4,
+       .learning_rate = 2e-3});
   return {.adapter = lora.adapter, .seconds = lora.seconds};
 }
 
@@ -27,6 +36,7 @@ CRAYON_BENCH_METHOD(lora_k) = {
     .missing = [](const Pool&, const BenchTools& tools) -> std::string {
       return tools.train ? "" : "this build has no crayon-trainer";
     },
+    .trains_on = trains_on,
     .of_pool = false,
 };
 

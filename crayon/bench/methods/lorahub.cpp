@@ -27,6 +27,7 @@ CRAYON_BENCH_METHOD(lorahub) = {
     .sees = Method::Sees::Labels,
     .version = 2,
     .prepare = prepare,
+    .scores_by_mean = true,  // its loss is the mean log-prob of the right choice alone
 };
 
 }  // namespace crayon

@@ -23,6 +23,7 @@ CRAYON_BENCH_METHOD(lorahub_exact) = {
     .sees = Method::Sees::Labels,
     .version = 2,
     .prepare = prepare,
+    .scores_by_mean = true,  // its loss is the mean log-prob of the right choice alone
 };
 
 }  // namespace crayon

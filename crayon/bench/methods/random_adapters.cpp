@@ -38,7 +38,7 @@ Adapter randomised(Adapter adapter, Rng& rng) {
 }
 
 Prepared prepare(const MethodInput& input) {
-  Rng rng(input.seed, "random adapters");
+  Rng rng = input.rng("random adapters");
   std::vector<Adapter> adapters;
   for (const Adapter& adapter : input.pool.adapters()) adapters.push_back(randomised(adapter, rng));
   const std::vector<float> weights = input.gate().weights;
@@ -58,7 +58,7 @@ CRAYON_BENCH_METHOD(random_adapters) = {
     .order = 40,
     .summary = "the gate's weights on adapters of the same norms and random directions",
     .sees = Method::Sees::Texts,
-    .version = 3,
+    .version = 4,
     .prepare = prepare,
 };
 

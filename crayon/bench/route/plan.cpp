@@ -71,6 +71,10 @@ void keep_tasks(RoutePlan& plan, const std::vector<std::string>& names) {
 void check_route_plan(const RoutePlan& plan) {
   require(!plan.tasks.empty(), "no task; expected at least one");
   require(!plan.seeds.empty(), "no seed; expected at least one");
+  for (const std::uint64_t seed : plan.seeds) {
+    require(std::ranges::count(plan.seeds, seed) == 1,
+            fmt::format("seed {} is there more than once; expected each once", seed));
+  }
   require(plan.k >= 4 && plan.k <= 4096, fmt::format("k = {}; expected 4 to 4096", plan.k));
   require(plan.resamples > 0, "0 resamples; expected at least one");
   require(

@@ -48,8 +48,14 @@ class OneServer {
   /// [routers][tasks], each task with its draws.
   [[nodiscard]] std::vector<std::vector<RoutedTask>> routed(const std::vector<std::size_t>& tasks,
                                                             bool mixed) const;
+  /// What each row of the tasks' mixed traffic asks: a task's question, of which others' traffic
+  /// may hold copies.
+  [[nodiscard]] std::vector<std::vector<AskedQuestion>> mixed_questions(
+      const std::vector<std::size_t>& tasks) const;
   [[nodiscard]] RoutingBands bands(const std::vector<std::size_t>& tasks, bool mixed) const {
-    return routing_bands(routed(tasks, mixed), {.resamples = plan_.resamples});
+    RoutingOptions options{.resamples = plan_.resamples};
+    if (mixed) options.questions = mixed_questions(tasks);
+    return routing_bands(routed(tasks, mixed), options);
   }
   /// All tasks' own questions as one list, which one threshold divides.
   [[nodiscard]] RoutingBands pooled_bands() const;
@@ -168,6 +174,17 @@ std::vector<std::vector<RoutedTask>> OneServer::routed(const std::vector<std::si
     }
   }
   return routers;
+}
+
+std::vector<std::vector<AskedQuestion>> OneServer::mixed_questions(
+    const std::vector<std::size_t>& tasks) const {
+  std::vector<std::vector<AskedQuestion>> asked;
+  for (const std::size_t t : tasks) {
+    auto& rows = asked.emplace_back();
+    for (std::size_t i = 0; i < run_.tasks[t].questions.size(); ++i) rows.push_back({t, i});
+    for (const MixedRow& row : run_.mixed[t]) rows.push_back({row.task, row.question});
+  }
+  return asked;
 }
 
 RoutingBands OneServer::pooled_bands() const {
