@@ -123,6 +123,19 @@ std::size_t reference_begin(const PoolManifest& manifest, const Gate& gate, std:
   return begin;
 }
 
+/// The lowest block that the others change; the pool's own where none is left.
+int first_layer_without(const Pool& pool, std::size_t index) {
+  std::optional<int> lowest;
+  const auto look_at = [&](const Adapter& adapter) {
+    lowest = std::min(lowest.value_or(lowest_layer(adapter)), lowest_layer(adapter));
+  };
+  for (std::size_t i = 0; i < pool.size(); ++i) {
+    if (i != index) look_at(pool.adapters()[i]);
+  }
+  if (pool.shared() != nullptr) look_at(*pool.shared());
+  return lowest.value_or(pool.manifest().first_layer);
+}
+
 Matrix row_of(const std::vector<float>& values) {
   Matrix row(1, values.size());
   row.data = values;
@@ -130,8 +143,10 @@ Matrix row_of(const std::vector<float>& values) {
 }
 
 PoolEdit edit_of(const Pool& pool) {
-  PoolEdit edit{
-      .manifest = pool.manifest(), .gate = pool.gate(), .files = {}, .from_id = pool.manifest().id};
+  PoolEdit edit{.manifest = pool.manifest(),
+                .gate = pool.gate(),
+                .files = {},
+                .from = write_pool_manifest(pool.manifest())};
   edit.manifest.gate_file = free_file(pool.folder(), "gate", ".safetensors");
   return edit;
 }
@@ -186,7 +201,7 @@ PoolEdit empty_pool(PoolManifest manifest, const Gate& gate) {
     throw invalid(fmt::format("pool '{}': {} keys and {} adapters; expected none in a new pool",
                               manifest.name, gate.size(), manifest.adapters.size()));
   }
-  PoolEdit edit{.manifest = std::move(manifest), .gate = gate, .files = {}, .from_id = {}};
+  PoolEdit edit{.manifest = std::move(manifest), .gate = gate, .files = {}, .from = {}};
   seal_pool(edit.manifest, edit.gate, edit.files, edit.manifest.name);
   return edit;
 }
@@ -232,6 +247,7 @@ PoolEdit remove_adapter(const Pool& pool, const std::string& which) {
   }
   gate.keys = without_rows(gate.keys, index, 1);
   entries.erase(entries.begin() + at);
+  edit.manifest.first_layer = first_layer_without(pool, index);
   drop_default_shares(gate);
   seal_pool(edit.manifest, gate, edit.files, pool.folder());
   return edit;
@@ -239,8 +255,10 @@ PoolEdit remove_adapter(const Pool& pool, const std::string& which) {
 
 PoolEdit with_scope_model(const Pool& pool, ScopeModel model) {
   check_scope_model(model, "scope model");
-  PoolEdit edit{
-      .manifest = pool.manifest(), .gate = pool.gate(), .files = {}, .from_id = pool.manifest().id};
+  PoolEdit edit{.manifest = pool.manifest(),
+                .gate = pool.gate(),
+                .files = {},
+                .from = write_pool_manifest(pool.manifest())};
   edit.manifest.scope = std::move(model);
   add_manifest(edit.manifest, edit.files, pool.folder());
   return edit;
@@ -248,15 +266,14 @@ PoolEdit with_scope_model(const Pool& pool, ScopeModel model) {
 
 void write_edit(const fs::path& folder, const PoolEdit& edit) {
   const FolderLock lock(folder);
-  if (edit.from_id.empty()) {
+  if (edit.from.empty()) {
     if (file_kind(folder / kManifestFile) != FileKind::None) {
       throw invalid(folder.string() + ": holds a pool already; name another folder");
     }
-  } else if (const std::string now = read_manifest(folder).id; now != edit.from_id) {
+  } else if (write_pool_manifest(read_manifest(folder)) != edit.from) {
+    // The id alone would not do: a pool keeps it when its scope model is fitted anew.
     throw Error(ErrorCode::Unavailable,
-                fmt::format("{}: is pool '{}' now, expected '{}': it was changed meanwhile; try "
-                            "again",
-                            folder.string(), now, edit.from_id));
+                fmt::format("{}: this pool was changed meanwhile; try again", folder.string()));
   }
   put_files(folder, edit.files, files_of(edit.manifest));
 }

@@ -30,7 +30,7 @@ struct PoolEdit {
   PoolManifest manifest;        ///< Complete, with hashes and id.
   Gate gate;                    ///< N keys, in the order of manifest.adapters.
   std::vector<PoolFile> files;  ///< To be written, the manifest last; others stay as they are.
-  std::string from_id;          ///< Of the pool that was edited; "": a new one.
+  std::string from;  ///< The manifest of the pool that was edited, as written; "": a new one.
 };
 
 /// A pool without adapters. @param manifest  its `adapters` and `shared` must be empty

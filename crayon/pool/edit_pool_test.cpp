@@ -193,7 +193,12 @@ TEST_F(EditedPool, AnAdapterOfLowerLayersLowersThePoolsFirstOne) {
   low.adapter.tensors.insert(
       low.adapter.tensors.begin(),
       {"blk.0.attn_q.weight", random_matrix(2, 8, 5), random_matrix(8, 2, 6), 1.0f});
-  EXPECT_EQ(edited(add_adapter(make(), low)).manifest().first_layer, 0);
+  const Pool before = make();
+  const Pool both = edited(add_adapter(before, low));
+  EXPECT_EQ(both.manifest().first_layer, 0);
+  const Pool after = edited(remove_adapter(both, "mine"));
+  EXPECT_EQ(after.manifest().first_layer, 1) << "as before";
+  EXPECT_EQ(after.manifest().id, before.manifest().id);
 }
 
 TEST_F(EditedPool, WhatDoesNotFitIsRefusedAndNothingIsWritten) {
@@ -237,6 +242,12 @@ TEST_F(EditedPool, APoolThatChangedMeanwhileIsLeftAlone) {
   write_edit(folder(), first);
   expect_error([&] { write_edit(folder(), second); }, ErrorCode::Unavailable, "changed meanwhile");
   EXPECT_EQ(Pool::open(folder()).manifest().adapters[2].name, "mine");
+
+  const Pool now = Pool::open(folder());
+  const PoolEdit third = add_adapter(now, added("late"));
+  write_edit(folder(), with_scope_model(now, scope_model()));
+  expect_error([&] { write_edit(folder(), third); }, ErrorCode::Unavailable, "changed meanwhile");
+  EXPECT_EQ(Pool::open(folder()).manifest().id, now.manifest().id) << "the id alone tells nothing";
 }
 
 TEST_F(EditedPool, APoolThatAnotherProgramIsChangingIsLeftAlone) {

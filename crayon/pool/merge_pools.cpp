@@ -176,7 +176,7 @@ PoolEdit merge_pools(const Pool& first, const Pool& second, MergeOptions options
       .manifest = first.manifest(),
       .gate = options.refitted ? std::move(*options.refitted) : side_by_side(first, second),
       .files = {},
-      .from_id = {}};
+      .from = {}};
   check_size(edit.gate, first, second);
   share_evenly(edit.gate, first, second);
 
