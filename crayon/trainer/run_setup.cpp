@@ -9,6 +9,8 @@
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/base/random.h"
+#include "crayon/base/sha256.h"
+#include "crayon/formats/adapter_file.h"
 #include "crayon/formats/import_adapter.h"
 #include "crayon/trainer/internal/run.h"
 #include "crayon/trainer/internal/setup.h"
@@ -130,6 +132,12 @@ void Run::open_inputs() {
   open_shared();
   items_ = load_items(config_, *model_, notes_);
   description_ = describe_run(config_, items_.sets);
+  if (shared_from_) {
+    AdapterFileOptions exact;
+    exact.type = TensorType::F32;
+    description_.push_back("pool.shared_from = " +
+                           sha256_hex(adapter_to_gguf(*shared_from_, exact)));
+  }
   check_same_everywhere(group_, description_, model_->base().sha256);
 }
 

@@ -8,6 +8,7 @@
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
 #include "crayon/engine/engine.h"
+#include "crayon/formats/adapter_file.h"
 #include "crayon/formats/examples.h"
 #include "crayon/pool/pool.h"
 #include "crayon/testing/random.h"
@@ -111,8 +112,17 @@ TEST_F(SharedAdapter, OneThatIsThereIsTakenAsItIs) {
   TrainConfig second = parse_train_config(text, folder_.path() / "second.toml");
   second.train.checkpoints = folder_.path() / "second_checkpoints";
   (void)train_pool(second, {.stop_after = 5}, notes_);
-  ASSERT_TRUE(train_pool(second, {.resume = true}, notes_).finished);
   const Pool old_pool = Pool::open(folder_.path() / "pool");
+  Adapter other = *old_pool.shared();
+  other.tensors.front().b.data.front() += 1;
+  TrainConfig elsewhere = second;
+  elsewhere.pool.shared_from = folder_.path() / "other.gguf";
+  AdapterFileOptions exact;
+  exact.type = TensorType::F32;
+  write_atomically(elsewhere.pool.shared_from, adapter_to_gguf(other, exact));
+  EXPECT_THAT([&] { (void)train_pool(elsewhere, {.resume = true}, notes_); },
+              ::testing::ThrowsMessage<Error>(::testing::HasSubstr("pool.shared_from")));
+  ASSERT_TRUE(train_pool(second, {.resume = true}, notes_).finished);
   const Pool pool = Pool::open(folder_.path() / "second");
   ASSERT_NE(pool.shared(), nullptr);
   for (std::size_t i = 0; i < pool.shared()->tensors.size(); ++i) {
