@@ -279,7 +279,10 @@ ServerResponse HttpServer::Impl::respond(ServerRequest& request, std::string& ro
 void HttpServer::Impl::answer(const httplib::Request& in, httplib::Response& out,
                               const httplib::ContentReader* reader) {
   ServerRequest request{in.method, in.path, {}, {}, {}, [c = current] { return c->gone(); }};
-  for (const auto& [name, value] : in.headers) request.headers.emplace(lowered(name), value);
+  for (const auto& [name, value] : in.headers) {
+    const auto [there, is_new] = request.headers.emplace(lowered(name), value);
+    if (!is_new) there->second += ", " + value;  // RFC 9110, 5.3
+  }
   for (const auto& [name, value] : in.params) request.query.emplace(name, value);
   std::string route = in.method;
   ServerResponse response;

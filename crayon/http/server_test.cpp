@@ -31,6 +31,9 @@ class HttpServerTest : public testing::Test {
       return text(r.query.contains("name") ? "hello " + r.query.at("name") : "hello");
     });
     server->route("POST", "/echo", [](const ServerRequest& r) { return text(r.body); });
+    server->route("GET", "/local", [](const ServerRequest& r) {
+      return text(r.headers.contains("x-local") ? r.headers.at("x-local") : "");
+    });
     port = server->start();
   }
   HttpResponse send(const HttpRequest& request) { return HttpClient(server->url()).send(request); }
@@ -171,6 +174,14 @@ TEST_F(HttpServerTest, AsksForTheLengthOfABodyInsteadOfWaitingForItsEnd) {
         << bad;
   }
   EXPECT_THAT(exchange_raw(port, raw_post("Content-Length: 2\r\n")), EndsWith("\r\n\r\n{}"));
+}
+
+TEST_F(HttpServerTest, HeadersThatComeTwiceAreOneList) {
+  start();
+  EXPECT_THAT(exchange_raw(port,
+                           "GET /local HTTP/1.1\r\nHost: localhost\r\nX-Local: 0\r\n"
+                           "x-local: true\r\n\r\n"),
+              EndsWith("\r\n\r\n0, true"));
 }
 
 TEST_F(HttpServerTest, RefusesABodyThatIsFormattedOrCompressedBeforeItIsRead) {

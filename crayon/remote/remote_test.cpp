@@ -249,6 +249,37 @@ TEST_F(RemoteTest, WhatIsRefusedWithoutLogProbsTooIsToldAsAtFirst) {
   EXPECT_THAT(with, ElementsAre(true, false, true, false)) << "log-probs were not the reason";
 }
 
+/// Log-probs and a stream's usage are apart: what is known of one says nothing of the other.
+TEST_F(RemoteTest, AStreamWithUsageDoesNotMakeLogProbsARefusalForAnotherReason) {
+  std::vector<bool> usage;
+  answer = [&](const ServerRequest& request) {
+    if (request.body.find("logprobs") != std::string::npos) return json(400, "{}");
+    if (request.body.find("\"stream\":true") == std::string::npos) {
+      return json(200, R"({"choices":[{"message":{"content":"yes"}}]})");
+    }
+    usage.push_back(request.body.find("include_usage") != std::string::npos);
+    return events({delta("a", "\"stop\""), "[DONE]"});
+  };
+  Remote client = remote();
+  const OnText listen = [](std::string_view) { return true; };
+  for (int k = 0; k < 2; ++k) {
+    EXPECT_EQ(client.chat({{"user", "q"}}, {}, listen).text, "a");
+    EXPECT_EQ(client.chat({{"user", "q"}}, {.top_log_probs = 5}).text, "yes");
+  }
+  EXPECT_THAT(usage, ElementsAre(true, true));
+}
+
+TEST_F(RemoteTest, AServerThatIsBusyAtTheSecondTryIsSaidToBeBusy) {
+  answer = [&](const ServerRequest& request) {
+    return json(request.body.find("logprobs") != std::string::npos ? 400 : 503, "{}");
+  };
+  EXPECT_THAT(
+      [&] {
+        (void)remote().chat({{"user", "q"}}, {.top_log_probs = 5});
+      },
+      fails(ErrorCode::Unavailable, "503"));
+}
+
 TEST_F(RemoteTest, OtherStatusesAreNotTriedAgain) {
   for (const int status : {401, 404, 413, 500, 504}) {
     int asked = 0;

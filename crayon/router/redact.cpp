@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "crayon/base/error.h"
 
 namespace crayon {
 namespace {
+
+constexpr std::size_t kShortestRepeat = 4;  // bytes
+constexpr std::size_t kMostWork = 1 << 28;  // bytes looked at for repeats: some 0.1 s
 
 void check_part(const HiddenPart& part, std::span<const std::string_view> texts) {
   const bool inside =
@@ -36,14 +40,57 @@ std::vector<HiddenPart> parts_of(std::size_t text, std::span<const HiddenPart> h
   return joined;
 }
 
+/// Adds all places of the same bytes in a text, those that overlap as one.
+void add_places(std::string_view value, std::string_view text, const HiddenPart& like,
+                std::vector<HiddenPart>& to) {
+  std::size_t end = 0;
+  for (std::size_t at = text.find(value); at != std::string_view::npos;
+       at = text.find(value, at + 1)) {
+    const bool overlaps = end > at;
+    end = at + value.size();
+    if (overlaps) {
+      to.back().end = end;
+    } else {
+      to.push_back({like.text, at, end, like.label});
+    }
+  }
+}
+
+/// The parts, and all other places where the same bytes stand: a password is told by the words
+/// before it, and these need not stand there again. Very short ones are left, as they are part of
+/// many a word.
+std::vector<HiddenPart> with_repeats(std::span<const std::string_view> texts,
+                                     std::span<const HiddenPart> hidden) {
+  std::vector<HiddenPart> all(hidden.begin(), hidden.end());
+  std::map<std::string_view, std::string> labels;
+  for (const HiddenPart& part : hidden) {
+    const std::string_view value = texts[part.text].substr(part.begin, part.end - part.begin);
+    if (value.size() >= kShortestRepeat) labels.emplace(value, part.label);
+  }
+  std::size_t bytes = 0;
+  for (const std::string_view text : texts) bytes += text.size();
+  if (bytes > kMostWork / std::max<std::size_t>(1, labels.size())) {
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("redaction: {} different parts to hide in {} bytes; that would take "
+                            "too long",
+                            labels.size(), bytes));
+  }
+  for (const auto& [value, label] : labels) {
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      add_places(value, texts[i], {i, 0, 0, label}, all);
+  }
+  return all;
+}
+
 }  // namespace
 
 Redaction::Redaction(std::span<const std::string_view> texts, std::span<const HiddenPart> hidden) {
   for (const HiddenPart& part : hidden) check_part(part, texts);
+  const std::vector<HiddenPart> all = with_repeats(texts, hidden);
   for (std::size_t i = 0; i < texts.size(); ++i) {
     std::string out;
     std::size_t at = 0;
-    for (const HiddenPart& part : parts_of(i, hidden)) {
+    for (const HiddenPart& part : parts_of(i, all)) {
       out += texts[i].substr(at, part.begin - at);
       out += placeholder(texts[i].substr(part.begin, part.end - part.begin), part.label, texts);
       at = part.end;

@@ -14,8 +14,10 @@ namespace crayon {
 
 class Redaction {
  public:
+  /// What is hidden in one place is hidden wherever the same four bytes or more stand.
   /// @throws Error InvalidArgument  a part that does not lie in its text, or without a label: the
-  ///                                check that named it is not to be trusted
+  ///                                check that named it is not to be trusted; so many parts in
+  ///                                so much text that looking for them would take too long
   Redaction(std::span<const std::string_view> texts, std::span<const HiddenPart> hidden);
 
   /// The texts, in their order, with placeholders.

@@ -36,6 +36,25 @@ TEST(Redaction, WhatIsHiddenIsNeverFoundAgain) {
   EXPECT_EQ(make_text_check(redact_all())->check(again).rule, Rule::Send) << again[0];
 }
 
+TEST(Redaction, WhatIsHiddenOnceIsHiddenWhereItStandsWithoutTheWordsThatToldIt) {
+  const Redaction redaction =
+      redacted({"My password is hunter22! ok?", "I'll use hunter22! then",
+                "why is hunter22! refused? And postgres://u:S3cr3t9@h?", "S3cr3t9"},
+               redact_all());
+  for (const std::string& text : redaction.texts()) {
+    EXPECT_EQ(text.find("hunter22"), std::string::npos) << text;
+    EXPECT_EQ(text.find("S3cr3t9"), std::string::npos) << text;
+  }
+  EXPECT_EQ(redaction.restore(redaction.texts()[1]), "I'll use hunter22! then");
+}
+
+TEST(Redaction, VeryShortDataAreHiddenWhereTheyWereFoundAlone) {
+  const std::vector<std::string_view> texts = {"pin abc", "an abc book, 1234 or 1234"};
+  const std::vector<HiddenPart> parts = {{0, 4, 7, "PIN"}, {1, 13, 17, "CODE"}};
+  EXPECT_THAT(Redaction(texts, parts).texts(),
+              ElementsAre("pin [PIN_1]", "an abc book, [CODE_1] or [CODE_1]"));
+}
+
 TEST(Redaction, PutsTheDataBackIntoTheAnswer) {
   const Redaction redaction = redacted({"a@b.example or c@d.example?"}, redact_all());
   EXPECT_EQ(redaction.restore("[EMAIL_2], not [EMAIL_1]. [EMAIL_3] [x [EMAIL_1"),
@@ -67,6 +86,24 @@ TEST(Redaction, PartsThatOverlapAreHiddenAsOne) {
   const std::vector<std::string_view> texts = {"0123456789"};
   const std::vector<HiddenPart> parts = {{0, 4, 8, "B"}, {0, 2, 5, "A"}, {0, 5, 6, "C"}};
   EXPECT_THAT(Redaction(texts, parts).texts(), ElementsAre("01[A_1]89"));
+}
+
+TEST(Redaction, PlacesThatOverlapAreHiddenAsOne) {
+  const std::vector<std::string_view> texts = {"abab", "xabababy"};
+  const std::vector<HiddenPart> parts = {{0, 0, 4, "A"}};
+  EXPECT_THAT(Redaction(texts, parts).texts(), ElementsAre("[A_1]", "x[A_2]y"));
+}
+
+TEST(Redaction, RefusesMoreThanCanBeLookedForInTime) {
+  std::string text;
+  std::vector<HiddenPart> parts;
+  for (int i = 0; i < 30000; ++i) {
+    parts.push_back({0, text.size(), text.size() + 6, "N"});
+    text += std::to_string(100000 + i) + " ";
+  }
+  const std::vector<std::string_view> texts = {text};
+  EXPECT_THROW(Redaction(texts, parts), Error);
+  EXPECT_NO_THROW(Redaction(texts, std::span(parts).first(500)));
 }
 
 TEST(Redaction, RefusesPartsThatLieOutsideTheirText) {

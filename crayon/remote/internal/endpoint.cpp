@@ -210,25 +210,33 @@ RemoteAnswer Endpoint::ask(wire::Ask ask, Turn& turn) {
     return std::move(turn.so_far);
   }
   turn.intent.model = ask.model;
-  const int most = (ask.options.top_log_probs > 0 ? 1 : 0) + (ask.stream ? 1 : 0);
+  const auto wanted = [](bool extra, const Extra& known) { return extra && !known.refused; };
+  bool log_probs = wanted(ask.options.top_log_probs > 0, log_probs_);
+  bool usage = wanted(ask.stream, usage_);
   std::exception_ptr first;
-  for (int left_out = std::min<int>(extras_refused_, most);; ++left_out) {
+  for (;;) {
     wire::Ask plainer = ask;
-    int to_drop = left_out;
-    if (to_drop > 0 && plainer.options.top_log_probs > 0) {
-      plainer.options.top_log_probs = 0;
-      --to_drop;
-    }
-    plainer.usage = to_drop == 0;
+    if (!log_probs) plainer.options.top_log_probs = 0;
+    plainer.usage = usage;
     try {
       auto answer = ask_once(plainer, turn);
-      if (left_out > extras_refused_) extras_refused_ = left_out;
-      if (left_out == 0 && most > 0) takes_extras_ = true;
+      const auto learn = [](bool extra, bool sent, Extra& known) {
+        if (sent) known.taken = true;
+        if (extra && !sent) known.refused = true;
+      };
+      learn(ask.options.top_log_probs > 0, log_probs, log_probs_);
+      learn(ask.stream, usage, usage_);
       return answer;
     } catch (const Refused& refused) {
-      const bool at_fault = refused.status() == 400 || refused.status() == 422;
+      if (refused.status() != 400 && refused.status() != 422) throw;
       if (!first) first = std::current_exception();
-      if (!at_fault || left_out >= most || takes_extras_) std::rethrow_exception(first);
+      if (log_probs && !log_probs_.taken) {
+        log_probs = false;
+      } else if (usage && !usage_.taken) {
+        usage = false;
+      } else {
+        std::rethrow_exception(first);
+      }
     }
   }
 }

@@ -86,9 +86,14 @@ class Endpoint {
   HttpClient http_;
   Breaker breaker_;
   std::mutex mutex_;
-  std::string first_model_;                 // guarded by mutex_; "" until it was asked for
-  std::atomic<int> extras_refused_ = 0;     // how many of ours it does not take: see ask()
-  std::atomic<bool> takes_extras_ = false;  // so a refusal is for another reason
+  std::string first_model_;  // guarded by mutex_; "" until it was asked for
+  /// What the server is known of: it did without, or it took it, so a refusal has other reasons.
+  struct Extra {
+    std::atomic<bool> refused = false;
+    std::atomic<bool> taken = false;
+  };
+  Extra log_probs_;  // see ask()
+  Extra usage_;
 };
 
 }  // namespace crayon
