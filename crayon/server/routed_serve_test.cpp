@@ -137,6 +137,7 @@ TEST_F(RoutedServer, ACustomisedTaskChoosesAsItDoesWithoutTheApi) {
   EXPECT_EQ(script_->scored[0].choices, own.choices);
   EXPECT_EQ(script_->scored[1].text, "Is it?");
   ASSERT_EQ(log().size(), 2u);
+  EXPECT_EQ(log()[0].completion_tokens, 0) << "the device writes nothing of a choice";
   EXPECT_NEAR(log()[0].top, 1 / (1 + std::exp(-1.5)), 1e-4);
 }
 
@@ -237,6 +238,36 @@ TEST_F(RoutedServer, WhatAServerThatFailedMayHaveCostIsLoggedThoughTheDeviceAnsw
     EXPECT_EQ(post(chat("tell", more)).headers.at("x-crayon-side"), "device");
     EXPECT_FALSE(log().back().server);
     EXPECT_GT(log().back().money, 0) << more;
+  }
+}
+
+TEST_F(RoutedServer, WhatAnAbandonedCallMayHaveCostIsLoggedAndIsNoFaultOfTheServer) {
+  script_->scores = {{"yes", {-1, 1}}, {"no", {-2, 1}}};
+  const TestAuthority authority;
+  std::atomic<bool> asked = false;
+  const auto silent = [&](FaultyPeer& peer) {
+    asked = peer.read_request();
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  };
+  const Fault slow{.name = "slow", .reason = nullptr, .serve = silent};
+  FaultyServer faulty(authority, [&](int) { return &slow; });
+  Remote remote({.url = faulty.url(), .model = "big", .price = {1, 1}});
+  start([&](ServeOptions& options) { options.books.remote = &remote; });
+  std::size_t logged = 0;
+  for (const std::string& more : {kStream, std::string(R"(,"guided_choice":["yes","no"])")}) {
+    asked = false;
+    HttpHooks leave;
+    leave.cancelled = [&] { return asked.load(); };
+    (void)HttpClient(server_->url())
+        .send({.method = "POST", .path = kChatPath, .headers = {}, .body = chat("tell", more)},
+              leave);
+    ++logged;
+    for (int k = 0; k < 200 && log().size() < logged; ++k) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    ASSERT_EQ(log().size(), logged) << more;
+    EXPECT_GT(log().back().money, 0) << more;
+    EXPECT_EQ(log().back().reason, "always") << more;
   }
 }
 

@@ -46,8 +46,9 @@ std::optional<bool> judge_server(ServerDoor& door, const Example& question) {
       return ask_choice(door, question).choice == question.answer;
     }
     return answers_label(question, ask_text(door, question, free_answer(question)).text);
-  } catch (const Kept&) {
-    return std::nullopt;
+  } catch (const Kept& kept) {
+    if (kept_for_its_text(kept)) return std::nullopt;
+    throw;  // labels of those before the budget was spent alone would mislead
   }
 }
 

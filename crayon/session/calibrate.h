@@ -25,7 +25,8 @@ inline constexpr std::size_t kLeastLabels = 8;
 /// question that a check keeps here has no label of the server. Choices: the chosen one is the
 /// label. Free text: exact match after normalize_answer(), signals of the first tokens as ask's.
 /// @throws Error InvalidArgument  a question without a label, or one that cannot be asked: names it
-/// @throws Error Unavailable      the server fails: half of its labels would mislead
+/// @throws Error Unavailable      the server fails, or a budget is spent: half of its labels would
+///                                mislead
 /// @throws Interrupted
 [[nodiscard]] std::vector<JudgedSignals> judge_questions(const Model& model, Engine& engine,
                                                          const OpenTask& task,

@@ -191,6 +191,10 @@ TEST_F(Judging, AQuestionThatMayNotLeaveHasNoLabelOfTheServerAndOneWithoutALabel
   const auto judged = judge_questions(*model_, *engine_, open_task("base"), questions, &door);
   EXPECT_FALSE(judged[0].server_right);
   EXPECT_TRUE(judged[1].server_right.has_value());
+  ServerDoor narrow(remote_, {.models = {"small"}});
+  EXPECT_THROW((void)judge_questions(*model_, *engine_, open_task("base"), questions, &narrow),
+               Kept)
+      << "kept for something else than its text";
   questions[1].answer.reset();
   questions[1].id = "q2";
   EXPECT_THAT(

@@ -89,6 +89,11 @@ class Payment {
   Amount spent_;
 };
 
+/// A refusal, or a gateway that reached nobody: a call, and nothing else.
+bool did_no_work(int status) {
+  return (status >= 400 && status < 500) || status == 502 || status == 503;
+}
+
 /// The last checks of one request, before each socket and behind each server's turn.
 class Turnstile {
  public:
@@ -135,6 +140,7 @@ class Turnstile {
   /// A server that says nothing of its usage, or broke off, may have done all the work.
   [[nodiscard]] Amount spent_by(const RemoteAttempt& attempt) const {
     if (!attempt.sent) return {};
+    if (did_no_work(attempt.status)) return {1, 0, 0};
     const bool whole = attempt.error.empty();
     const bool told = whole && attempt.usage_reported;
     const std::int64_t prompt = told ? attempt.prompt_tokens : prompt_;
@@ -185,6 +191,12 @@ Verdict look(const DoorOptions& options, const Example& question) {
     texts.insert(texts.end(), question.choices.begin(), question.choices.end());
   }
   return look(options, texts);
+}
+
+bool kept_for_its_text(const Kept& kept) {
+  const std::string_view reason = kept.what();
+  return reason.starts_with("private: ") || reason == "background prompt" ||
+         reason == "too long to check";
 }
 
 std::int64_t money_of(const Error& error) noexcept {

@@ -57,6 +57,10 @@ class Kept : public NoReply {
       : NoReply(ErrorCode::Unavailable, reason, money) {}
 };
 
+/// Was it kept for what it says? Else by a budget, a model or a check that failed, so that another
+/// time it may go.
+[[nodiscard]] bool kept_for_its_text(const Kept& kept);
+
 /// What a call that ended so had cost by then: of errors that are no NoReply, 0.
 [[nodiscard]] std::int64_t money_of(const Error& error) noexcept;
 

@@ -201,6 +201,25 @@ TEST_F(Door, AStreamThatBrokeOffIsSpentInFullWhateverItsServerHadCountedSoFar) {
   EXPECT_EQ(budget.spent.tokens, budget.aside.tokens);
 }
 
+TEST_F(Door, ARefusalIsACallWithoutTokensOrMoney) {
+  for (const auto& [status, tokens] :
+       {std::pair{401, false}, {429, false}, {503, false}, {500, true}}) {
+    HttpServer http({});
+    http.route("POST", "/v1/chat/completions", [status = status](const ServerRequest&) {
+      return ServerResponse{.status = status, .body = "{}"};
+    });
+    http.start();
+    RemoteOptions options{.servers = {{.url = http.url(), .model = "big", .price = {1, 1}}}};
+    options.retry.retries = 0;
+    Remote remote(options);
+    ScriptedBudget budget([](auto&) { return Reservation{true, 1, {}}; });
+    EXPECT_THROW((void)ServerDoor(remote, {.budget = &budget}).chat(kHello, {}), NoReply);
+    EXPECT_EQ(budget.spent.calls, 1) << status;
+    EXPECT_EQ(budget.spent.tokens > 0, tokens) << status;
+    EXPECT_EQ(budget.spent.money > 0, tokens) << status;
+  }
+}
+
 TEST_F(Door, WhatARequestCostThatKeptItsReservationIsGivenBackWhenACheckWasTooSlow) {
   ScriptedBudget slow([](auto&) {
     overrun();

@@ -46,6 +46,6 @@ void Generation::wait_for_first() { state_->wait_for_first(cancelled_); }
 
 std::optional<GeneratedToken> Generation::next() { return state_->next(cancelled_); }
 
-const Generated& Generation::result() const { return state_->result(); }
+Generated Generation::result() const { return state_->result(); }
 
 }  // namespace crayon::server

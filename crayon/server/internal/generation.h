@@ -37,7 +37,7 @@ class Generation {
   /// After the first token, or the end.
   [[nodiscard]] std::optional<double> scope() const;
   /// After next() gave nothing: the answer without its tokens.
-  [[nodiscard]] const Generated& result() const;
+  [[nodiscard]] Generated result() const;
 
  private:
   struct State;

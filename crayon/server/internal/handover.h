@@ -70,8 +70,8 @@ class Handover {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return done_; });
   }
-  /// After the end.
-  [[nodiscard]] const Result& result() const {
+  /// After the end; before, one that says nothing. A copy: the worker may be about to finish.
+  [[nodiscard]] Result result() const {
     const std::lock_guard lock(mutex_);
     return result_;
   }

@@ -53,7 +53,8 @@ std::string Metrics::text(std::size_t waiting) const {
         "crayon_answer_seconds_count{{side=\"{0}\"}} {2}\n",
         name, side.seconds, side.answers);
   }
-  out += head("crayon_server_money_total", "counter", "What the server's answers cost.");
+  out += head("crayon_server_money_total", "counter",
+              "What servers cost, those that failed included.");
   out += fmt::format("crayon_server_money_total {}\n",
                      static_cast<double>(money_) / static_cast<double>(kMoneyUnit));
   out += head("crayon_blocked_total", "counter", "Requests that the policy blocks.");

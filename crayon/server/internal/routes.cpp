@@ -67,6 +67,13 @@ void finish_early(Entry& entry, AnswerSource& source) {
   entry.finish(source.end());
 }
 
+/// Whoever asked has gone before the server's first word, which may have cost all the same.
+void finish_abandoned(Entry& entry, ServerCall& call) {
+  call.enough();
+  entry.paid(call.reply().money);
+  entry.finish({});
+}
+
 }  // namespace
 
 Routes::Routes(const Model& model, EngineQueue& queue, OpenAiApiOptions options)
@@ -133,7 +140,7 @@ ServerResponse Routes::write(const ApiRequest& request, const Cancelled& cancell
     generation->wait_for_first();
     source = device_source(std::move(generation));
   }
-  return request.stream ? stream(request, std::move(source), entry)
+  return request.stream ? stream(request, std::move(source), cancelled, entry)
                         : whole(request, *source, entry);
 }
 
@@ -181,7 +188,10 @@ std::shared_ptr<AnswerSource> Routes::ask_server(const ApiRequest& request,
   try {
     call->wait_for_first();
   } catch (const Error& error) {
-    if (cancelled()) throw;
+    if (cancelled()) {
+      finish_abandoned(entry, *call);
+      throw;
+    }
     entry.answered_by(Side::Device, reason_of(error));
     entry.paid(money_of(error));
     return nullptr;
@@ -209,12 +219,12 @@ ServerResponse Routes::whole(const ApiRequest& request, AnswerSource& source, En
 }
 
 ServerResponse Routes::stream(const ApiRequest& request, std::shared_ptr<AnswerSource> source,
-                              const Entry& about) {
+                              const Cancelled& cancelled, const Entry& about) {
   ServerResponse response;
   response.headers = about.headers();
   response.stream = [source = std::move(source), head = head(request),
-                     with_usage = request.include_usage,
-                     entry = about](const SendEvent& send) mutable {
+                     with_usage = request.include_usage, entry = about,
+                     cancelled](const SendEvent& send) mutable {
     const auto gone = [&] { finish_early(entry, *source); };
     if (head.chat && !send(role_chunk(head))) return gone();
     std::size_t offset = 0;
@@ -226,7 +236,7 @@ ServerResponse Routes::stream(const ApiRequest& request, std::shared_ptr<AnswerS
         offset += token->text.size();
       }
     } catch (...) {  // it becomes an error event: nobody else goes on with a text that was begun
-      entry.broke_off();
+      if (!cancelled()) entry.broke_off();
       finish_early(entry, *source);
       throw;
     }
@@ -252,7 +262,10 @@ bool Routes::server_choice(const ApiRequest& request, const Cancelled& cancelled
   try {
     call.wait_for_first();
   } catch (const Error& error) {
-    if (cancelled()) throw;
+    if (cancelled()) {
+      finish_abandoned(entry, call);
+      throw;
+    }
     entry.answered_by(Side::Device, reason_of(error));
     entry.paid(money_of(error));
     return false;
@@ -283,14 +296,19 @@ ServerResponse Routes::choose(const ApiRequest& request, const Cancelled& cancel
   auto index = static_cast<std::size_t>(chosen->choice);
   AnswerEnd end;
   end.usage = {chosen->prompt_tokens, chosen->choice_tokens};
+  bool by_server = false;
   if (entry.may_leave()) {
     const Decision decision = board_.decide(chosen->signals);
     entry.decided(chosen->raw, chosen->signals, decision);
-    if (decision.side == Side::Server) (void)server_choice(request, cancelled, entry, index, end);
+    if (decision.side == Side::Server) {
+      by_server = server_choice(request, cancelled, entry, index, end);
+    }
   } else {
     entry.take_signals(chosen->raw, chosen->signals);
   }
-  entry.finish(end);
+  AnswerEnd logged = end;  // the device writes nothing of a choice: as `ask` logs it
+  if (!by_server) logged.usage.completion_tokens = 0;
+  entry.finish(logged);
   auto about = head(request);
   about.log_probs = false;  // a choice is scored as a whole
   const auto& text = request.guided_choice[index];

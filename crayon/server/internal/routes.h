@@ -30,7 +30,8 @@ class Routes {
                                      Entry& entry);
   [[nodiscard]] ServerResponse whole(const ApiRequest& request, AnswerSource& source, Entry& entry);
   [[nodiscard]] ServerResponse stream(const ApiRequest& request,
-                                      std::shared_ptr<AnswerSource> source, const Entry& entry);
+                                      std::shared_ptr<AnswerSource> source,
+                                      const Cancelled& cancelled, const Entry& entry);
   [[nodiscard]] ServerResponse choose(const ApiRequest& request, const Cancelled& cancelled,
                                       Entry& entry);
   /// The side that the router chooses; the device where the server says no word.

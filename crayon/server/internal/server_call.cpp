@@ -40,7 +40,7 @@ void ServerCall::enough() {
   state_->wait_for_end();
 }
 
-const ServerDoor::Reply& ServerCall::reply() const { return state_->result(); }
+ServerDoor::Reply ServerCall::reply() const { return state_->result(); }
 
 StopCutter::StopCutter(std::vector<std::string> stops) : stops_(std::move(stops)) {
   for (const std::string& stop : stops_) longest_ = std::max(longest_, stop.size());

@@ -37,7 +37,7 @@ class ServerCall {
   void enough();
   /// After next() gave nothing or threw what the call threw, or enough(). Of a call that failed it
   /// holds the money alone.
-  [[nodiscard]] const ServerDoor::Reply& reply() const;
+  [[nodiscard]] ServerDoor::Reply reply() const;
 
  private:
   struct State;

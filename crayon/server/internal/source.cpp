@@ -23,7 +23,7 @@ class DeviceSource : public AnswerSource {
   }
   void abandon() override { generation_->cancel(); }
   [[nodiscard]] AnswerEnd end() const override {
-    const Generated& result = generation_->result();
+    const Generated result = generation_->result();
     return {.finish = result.finish == FinishReason::Length ? "length" : "stop",
             .usage = {result.prompt_tokens, tokens_}};
   }
@@ -58,7 +58,7 @@ class ServerSource : public AnswerSource {
     ended_ = true;
   }
   [[nodiscard]] AnswerEnd end() const override {
-    const ServerDoor::Reply& reply = call_->reply();
+    const ServerDoor::Reply reply = call_->reply();
     const auto tokens = [](int n) { return static_cast<std::size_t>(n < 0 ? 0 : n); };
     const bool length = reply.answer.finish_reason == "length" && !cutter_.stopped();
     return {.finish = length ? "length" : "stop",
