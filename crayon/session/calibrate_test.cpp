@@ -192,8 +192,9 @@ TEST_F(Judging, AQuestionThatMayNotLeaveHasNoLabelOfTheServerAndOneWithoutALabel
   EXPECT_FALSE(judged[0].server_right);
   EXPECT_TRUE(judged[1].server_right.has_value());
   ServerDoor narrow(remote_, {.models = {"small"}});
-  EXPECT_THROW((void)judge_questions(*model_, *engine_, open_task("base"), questions, &narrow),
-               Kept)
+  EXPECT_THAT(
+      [&] { (void)judge_questions(*model_, *engine_, open_task("base"), questions, &narrow); },
+      Throws<Error>(Property(&Error::what, HasSubstr("model not allowed"))))
       << "kept for something else than its text";
   questions[1].answer.reset();
   questions[1].id = "q2";
