@@ -185,5 +185,16 @@ TEST(StreamReader, UsageIsReportedOnceBothNumbersAreThere) {
   EXPECT_EQ(reader.answer().completion_tokens, 4);
 }
 
+TEST(StreamReader, APieceOfManyTokensIsCountedByItsBytesAndThoughtsAreCountedToo) {
+  StreamReader reader("http://h");
+  (void)reader.take(
+      R"({"choices":[{"delta":{"reasoning_content":"thirty bytes of thinking aloud"}}]})");
+  EXPECT_EQ(reader.answer().completion_tokens, 10);
+  EXPECT_EQ(reader.answer().text, "");
+  (void)reader.take(R"({"choices":[{"delta":{"content":"and six words more in one"}}]})");
+  EXPECT_EQ(reader.answer().completion_tokens, 18);
+  EXPECT_EQ(reader.answer().text, "and six words more in one");
+}
+
 }  // namespace
 }  // namespace crayon::wire

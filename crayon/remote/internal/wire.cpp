@@ -17,6 +17,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kMostShown = 300;  // bytes of what a server says
+constexpr std::size_t kTokenBytes = 3;   // of an answer: rather too few than too many
 
 [[noreturn]] void corrupt(const std::string& origin, const std::string& what) {
   throw Error(ErrorCode::CorruptFile,
@@ -136,6 +137,17 @@ std::string choice_text(const Json& choice, const std::string& origin) {
     if (inner.is_object()) return text(inner, "content", origin);
   }
   return text(choice, "text", origin);
+}
+
+// What a model says to itself before it answers: paid for, and no part of the answer.
+std::size_t thought_bytes(const Json& choice) {
+  const auto& delta = json_field(choice, "delta");
+  std::size_t bytes = 0;
+  for (const char* name : {"reasoning_content", "reasoning"}) {
+    const auto& thought = json_field(delta, name);
+    if (thought.is_string()) bytes += thought.get_ref<const std::string&>().size();
+  }
+  return bytes;
 }
 
 // The letters, digits and bytes of other characters: what is left of a text however it is quoted.
@@ -294,7 +306,13 @@ std::string StreamReader::take(std::string_view data) {
     }
     piece = choice_text(choice, origin_);
     answer_.text += piece;
-    if (!piece.empty() && !answer_.usage_reported) ++answer_.completion_tokens;
+    const std::size_t bytes = piece.size() + thought_bytes(choice);
+    if (bytes > 0) ++pieces_;
+    bytes_ += bytes;
+    if (bytes > 0 && !answer_.usage_reported) {
+      const auto by_bytes = std::min<std::size_t>(bytes_ / kTokenBytes, 1u << 30);
+      answer_.completion_tokens = std::max(pieces_, static_cast<int>(by_bytes));
+    }
   }
   add_usage(json, answer_);
   return piece;

@@ -48,13 +48,17 @@ class StreamReader {
   [[nodiscard]] bool done() const { return done_; }  ///< [DONE] came.
   /// A finish_reason came; the usage may still follow.
   [[nodiscard]] bool finished() const { return !answer_.finish_reason.empty(); }
-  /// So far. Its completion tokens are the pieces that came, until the server says the number.
+  /// So far. Its completion tokens are the pieces that came, or a third of their bytes where that
+  /// is more (a piece may hold many; what a model thinks aloud counts too), until the server says
+  /// the number.
   [[nodiscard]] RemoteAnswer& answer() { return answer_; }
 
  private:
   std::string origin_;
   std::vector<std::string_view> sent_;
   RemoteAnswer answer_;
+  int pieces_ = 0;
+  std::size_t bytes_ = 0;
   bool done_ = false;
 };
 
