@@ -196,7 +196,7 @@ Verdict look(const DoorOptions& options, const Example& question) {
 bool kept_for_its_text(const Kept& kept) {
   const std::string_view reason = kept.what();
   return reason.starts_with("private: ") || reason == "background prompt" ||
-         reason == "too long to check";
+         reason == "too long to check" || reason == "text is not UTF-8";
 }
 
 std::int64_t money_of(const Error& error) noexcept {
