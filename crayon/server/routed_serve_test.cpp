@@ -326,6 +326,7 @@ TEST_F(RoutedServer, MetricsCountBySideAndReason) {
 /// A larger LLM that says nothing until its client has gone, and tells both.
 class SilentServer : public RoutedServer {
  protected:
+  ~SilentServer() override { server_.reset(); }  // its calls use what stands here
   const TestAuthority authority_;
   std::binary_semaphore asked_{0};
   std::binary_semaphore left_{0};
