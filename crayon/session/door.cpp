@@ -7,6 +7,7 @@
 #include <exception>
 #include <optional>
 
+#include "crayon/base/interrupt.h"
 #include "crayon/base/log.h"
 #include "crayon/router/redact.h"
 
@@ -244,8 +245,18 @@ ServerDoor::Reply ServerDoor::chat(const std::vector<ChatMessage>& messages, con
 ServerDoor::Reply ServerDoor::paid(const std::vector<ChatMessage>& messages, const ChatOptions& how,
                                    const RequestMarks& marks, const OnText& on_text) {
   Turnstile turnstile(options_, messages, how);
+  bool listener_threw = false;
+  OnText listener;
+  if (on_text) {
+    listener = [&](std::string_view piece) {
+      listener_threw = true;
+      const bool more = on_text(piece);
+      listener_threw = false;
+      return more;
+    };
+  }
   const RemoteHooks hooks{
-      .on_text = on_text,
+      .on_text = listener,
       .may_send = [&](const SendIntent& intent) { return turnstile.may_send(intent); },
       .on_attempt = [&](const RemoteAttempt& attempt) { turnstile.settle(attempt); },
       .cancelled = marks.gone};
@@ -256,6 +267,12 @@ ServerDoor::Reply ServerDoor::paid(const std::vector<ChatMessage>& messages, con
     throw Kept(stays.check_failed() ? std::string(kFailed) : stays.what(), turnstile.money());
   } catch (const Error& error) {
     throw NoReply(error.code(), error.what(), turnstile.money());
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const std::exception& error) {  // no thread, no memory: the device can answer
+    if (listener_threw) throw;
+    throw NoReply(ErrorCode::Unavailable, std::string("the call failed: ") + error.what(),
+                  turnstile.money());
   }
 }
 

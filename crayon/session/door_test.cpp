@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <stdexcept>
+#include <system_error>
 
 #include "crayon/http/server.h"
 #include "crayon/testing/odd_checks.h"
@@ -199,6 +201,17 @@ TEST_F(Door, AStreamThatBrokeOffIsSpentInFullWhateverItsServerHadCountedSoFar) {
   EXPECT_GT(paid, 0);
   EXPECT_EQ(paid, budget.aside.money);
   EXPECT_EQ(budget.spent.tokens, budget.aside.tokens);
+}
+
+TEST_F(Door, AFailureOfWhateverTypeIsNoReplyButTheListenersOwnComesOut) {
+  RemoteOptions options{.servers = {{.url = "http://big.example", .model = "big"}}};
+  options.look_up = [](const std::string&) -> std::vector<std::string> {
+    throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+  };
+  Remote remote(options);
+  EXPECT_THROW((void)ServerDoor(remote).chat(kHello, {}), NoReply);
+  const OnText broken = [](std::string_view) -> bool { throw std::out_of_range("listener"); };
+  EXPECT_THROW((void)ServerDoor(remote_).chat(kHello, {}, {}, broken), std::out_of_range);
 }
 
 TEST_F(Door, ARefusalIsACallWithoutTokensOrMoney) {
