@@ -142,11 +142,16 @@ Matrix row_of(const std::vector<float>& values) {
   return row;
 }
 
+/// The pool as it is.
+PoolEdit unchanged(const Pool& pool) {
+  return {.manifest = pool.manifest(),
+          .gate = pool.gate(),
+          .files = {},
+          .from = write_pool_manifest(pool.manifest())};
+}
+
 PoolEdit edit_of(const Pool& pool) {
-  PoolEdit edit{.manifest = pool.manifest(),
-                .gate = pool.gate(),
-                .files = {},
-                .from = write_pool_manifest(pool.manifest())};
+  PoolEdit edit = unchanged(pool);
   edit.manifest.gate_file = free_file(pool.folder(), "gate", ".safetensors");
   return edit;
 }
@@ -255,10 +260,7 @@ PoolEdit remove_adapter(const Pool& pool, const std::string& which) {
 
 PoolEdit with_scope_model(const Pool& pool, ScopeModel model) {
   check_scope_model(model, "scope model");
-  PoolEdit edit{.manifest = pool.manifest(),
-                .gate = pool.gate(),
-                .files = {},
-                .from = write_pool_manifest(pool.manifest())};
+  PoolEdit edit = unchanged(pool);
   edit.manifest.scope = std::move(model);
   add_manifest(edit.manifest, edit.files, pool.folder());
   return edit;

@@ -90,8 +90,9 @@ class Payment {
   Amount spent_;
 };
 
-/// A refusal, or a gateway that reached nobody: a call, and nothing else.
-bool did_no_work(int status) {
+/// A refusal, or a gateway that reached nobody: a call, and nothing else. Wider than what Remote
+/// asks again: a refusal costs nothing, but would be repeated.
+bool is_refusal(int status) {
   return (status >= 400 && status < 500) || status == 502 || status == 503;
 }
 
@@ -141,7 +142,7 @@ class Turnstile {
   /// A server that says nothing of its usage, or broke off, may have done all the work.
   [[nodiscard]] Amount spent_by(const RemoteAttempt& attempt) const {
     if (!attempt.sent) return {};
-    if (did_no_work(attempt.status)) return {1, 0, 0};
+    if (is_refusal(attempt.status)) return {1, 0, 0};
     const bool whole = attempt.error.empty();
     const bool told = whole && attempt.usage_reported;
     const std::int64_t prompt = told ? attempt.prompt_tokens : prompt_;
