@@ -3,13 +3,14 @@
 
     python3 benchmarks/ablation/ablation.py                 all variants; goes on where it was stopped
     python3 benchmarks/ablation/ablation.py --only 24x2     some of them
-    python3 benchmarks/ablation/ablation.py --report        the table, from what is there
+    python3 benchmarks/ablation/ablation.py --only examples the shipped pool from K = 1 to 64 examples
+    python3 benchmarks/ablation/ablation.py --report        the tables, from what is there
 
 Every variant trains gated adapters on top of the shipped shared adapter, on the pool's sets, with the same seed and
 number of samples (variants.toml). It is judged on the pool's own sets (validation rows, by the trainer, at a = max_tilt)
 and on the development tasks (`crayon bench customize --plan benchmarks/dev.toml`, label calibration on): accuracy and
 bits (tools/information_gained.py). Differences from the first variant of variants.toml are paired over sets or tasks; ± is one standard
-error of their mean. Test rows of the benchmark are not touched. A pool is kept while its config and the shared
+error of their mean. How many examples a task needs is seen on the shipped pool, on the same tasks, held to K = 32. Test rows of the benchmark are not touched. A pool is kept while its config and the shared
 adapter stay the same. Writes reports/ablation.json.
 """
 
@@ -31,6 +32,7 @@ import information_gained  # noqa: E402
 
 BASE = ROOT / "pools/smollm2-135m/train.toml"
 SHARED = ROOT / "pools/smollm2-135m/adapters/shared.gguf"
+EXAMPLES = "examples"  # in place of a variant's name: the shipped pool with other K
 
 
 def arguments():
@@ -101,10 +103,27 @@ def train(args, common, variant):
         folder / "log")
 
 
-def judge(args, variant):
-    folder = args.work / variant["name"]
-    run([args.crayon, "bench", "customize", "--plan", "benchmarks/dev.toml", "--pool", folder / "pool",
-         "--methods", "crayon", "--quiet", "-o", folder / "dev.json.gz"], folder / "log")
+def judge(args, folder, pool, examples=()):
+    folder.mkdir(parents=True, exist_ok=True)
+    run([args.crayon, "bench", "customize", "--plan", "benchmarks/dev.toml", "--pool", pool, "--methods", "crayon",
+         *(["-k", ",".join(map(str, examples))] if examples else []), "--quiet", "-o", folder / "dev.json.gz"],
+        folder / "log")
+
+
+def judged(folder):
+    """By K and task: accuracy and bits on the development tasks."""
+    with gzip.open(folder / "dev.json.gz", "rt", encoding="utf-8") as file:
+        report = json.load(file)
+    answers = {task["name"]: task["answers"] for task in report["tasks"]}
+    found = {}
+    for result in report["results"]:
+        task = result["task"]
+        chosen = result["choices_calibrated"] or result["choices"]
+        right = sum(choice == answer for choice, answer in zip(chosen, answers[task], strict=True))
+        one = found.setdefault(result["k"], {"dev": {}, "bits": {}})
+        one["dev"][task] = right / len(chosen)
+        one["bits"][task] = information_gained.bits(result, answers[task])
+    return found
 
 
 def measured(args, common, variant):
@@ -113,16 +132,8 @@ def measured(args, common, variant):
     if not is_current(args, common, variant) or not (folder / "dev.json.gz").exists():
         return None
     validation = json.loads((folder / "pool/pool.json").read_text())["training"]["validation"]
-    with gzip.open(folder / "dev.json.gz", "rt", encoding="utf-8") as file:
-        report = json.load(file)
-    answers = {task["name"]: task["answers"] for task in report["tasks"]}
-    right = {}
-    for result in report["results"]:
-        chosen = result["choices_calibrated"] or result["choices"]
-        pairs = zip(chosen, answers[result["task"]], strict=True)
-        right[result["task"]] = sum(choice == answer for choice, answer in pairs) / len(chosen)
-    return {"own": {row["set"]: row["tilted"]["accuracy"] for row in validation}, "dev": right,
-            "bits": information_gained.by_task(report, "crayon")}
+    (one,) = judged(folder).values()
+    return {"own": {row["set"]: row["tilted"]["accuracy"] for row in validation}, **one}
 
 
 def difference(values, first):
@@ -133,12 +144,13 @@ def difference(values, first):
     return mean, math.sqrt(square / len(found))
 
 
-def table(results, reference):
+def table(results, reference, what, columns):
     first = results.get(reference)
-    lines = ["| variant | own sets, % | development tasks, % | bits |", "|---|--:|--:|--:|"]
+    lines = [f"| {what} | {' | '.join(columns.values())} |", "|---|" + "--:|" * len(columns)]
     for name, one in results.items():
         cells = []
-        for key, scale, digits in (("own", 100, 1), ("dev", 100, 1), ("bits", 1, 3)):
+        for key in columns:
+            scale, digits = (1, 3) if key == "bits" else (100, 1)
             mean = scale * sum(one[key].values()) / len(one[key])
             text = f"{mean:.{digits}f}"
             if first is not None and one is not first:
@@ -153,26 +165,37 @@ def main():
     args = arguments()
     plan = tomllib.loads((HERE / "variants.toml").read_text())
     variants = plan["variant"]
-    unknown = set(args.only) - {variant["name"] for variant in variants}
+    names = [*(variant["name"] for variant in variants), EXAMPLES]
+    unknown = set(args.only) - set(names)
     if unknown:
-        sys.exit(f"ablation.py: no variant {', '.join(sorted(unknown))}; expected some of "
-                 f"{', '.join(variant['name'] for variant in variants)}")
+        sys.exit(f"ablation.py: no variant {', '.join(sorted(unknown))}; expected some of {', '.join(names)}")
+    chosen = [] if args.report else args.only or names
     for variant in variants:
-        if args.report or (args.only and variant["name"] not in args.only):
+        if variant["name"] not in chosen:
             continue
         print(f"{variant['name']}: trains", file=sys.stderr)
         train(args, plan["all"], variant)
         print(f"{variant['name']}: is judged", file=sys.stderr)
-        judge(args, variant)
+        judge(args, args.work / variant["name"], args.work / variant["name"] / "pool")
+    examples = args.work / EXAMPLES
+    if EXAMPLES in chosen:
+        print(f"{EXAMPLES}: the shipped pool is judged", file=sys.stderr)
+        judge(args, examples, BASE.parent, plan["examples"])
     results = {variant["name"]: found for variant in variants
                if (found := measured(args, plan["all"], variant)) is not None}
-    if not results:
+    by_k = judged(examples) if (examples / "dev.json.gz").exists() else {}
+    if not results and not by_k:
         sys.exit("ablation.py: nothing has been run yet; leave --report out")
-    args.out.write_text(json.dumps({"all": plan["all"], "results": results}, indent=1) + "\n")
-    reference = variants[0]["name"]
-    if reference not in results:
-        print(f"no differences: {reference} has not been run", file=sys.stderr)
-    print(table(results, reference))
+    args.out.write_text(json.dumps({"all": plan["all"], "results": results, "examples": by_k}, indent=1) + "\n")
+    columns = {"own": "own sets, %", "dev": "development tasks, %", "bits": "bits"}
+    if results:
+        reference = variants[0]["name"]
+        if reference not in results:
+            print(f"no differences: {reference} has not been run", file=sys.stderr)
+        print(table(results, reference, "variant", columns))
+    if by_k:
+        del columns["own"]
+        print("\n" + table(by_k, 32, "K", columns))
 
 
 if __name__ == "__main__":

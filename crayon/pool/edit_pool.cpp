@@ -1,12 +1,8 @@
 #include "crayon/pool/edit_pool.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cmath>
 
@@ -14,6 +10,7 @@
 #include "crayon/base/files.h"
 #include "crayon/base/nearest.h"
 #include "crayon/pool/internal/pool_files.h"
+#include "crayon/pool/internal/pool_lock.h"
 #include "crayon/pool/internal/pool_writer.h"
 #include "crayon/pool/internal/shares.h"
 
@@ -156,28 +153,6 @@ PoolEdit edit_of(const Pool& pool) {
   return edit;
 }
 
-/// Held while a pool is changed: of two programs that change it at once, one would put its files
-/// among the other's. File systems without such locks go without.
-class FolderLock {
- public:
-  explicit FolderLock(const fs::path& folder)
-      : fd_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    if (fd_ < 0 || ::flock(fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
-    ::close(fd_);
-    throw Error(ErrorCode::Unavailable,
-                fmt::format("{}: is being changed by another program; try again when it is done",
-                            folder.string()));
-  }
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-  ~FolderLock() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-
- private:
-  int fd_;
-};
-
 }  // namespace
 
 void check_new_name(const Pool& pool, const std::string& name) {
@@ -267,7 +242,7 @@ PoolEdit with_scope_model(const Pool& pool, ScopeModel model) {
 }
 
 void write_edit(const fs::path& folder, const PoolEdit& edit) {
-  const FolderLock lock(folder);
+  const PoolLock lock(folder);
   if (edit.from.empty()) {
     if (file_kind(folder / kManifestFile) != FileKind::None) {
       throw invalid(folder.string() + ": holds a pool already; name another folder");

@@ -257,6 +257,9 @@ TEST_F(EditedPool, APoolThatAnotherProgramIsChangingIsLeftAlone) {
   ASSERT_EQ(::flock(other, LOCK_EX), 0);
   expect_error([&] { write_edit(folder(), edit); }, ErrorCode::Unavailable,
                "being changed by another program");
+  const std::vector<Adapter> adapters = pool.adapters();
+  expect_error([&] { write_pool(folder(), pool.manifest(), pool.gate(), adapters, true); },
+               ErrorCode::Unavailable, "being changed by another program");
   EXPECT_EQ(Pool::open(folder()).manifest().id, pool.manifest().id);
   ::close(other);
   EXPECT_NO_THROW(write_edit(folder(), edit));

@@ -70,7 +70,8 @@ struct PoolCheck {
 /// @throws Error InvalidArgument  the folder holds a pool and `overwrite` is false, numbers of
 ///                                adapters, keys and entries that do not fit, a bad path or gate,
 ///                                no adapter at all (crayon/pool/edit_pool.h makes empty pools)
-/// @throws Error Unavailable      the disk or the rights do not allow it
+/// @throws Error Unavailable      the disk or the rights do not allow it, or another program is
+///                                changing the pool
 void write_pool(const std::filesystem::path& folder, PoolManifest manifest, const Gate& gate,
                 std::span<const Adapter> adapters, bool overwrite = false);
 

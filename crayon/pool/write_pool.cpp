@@ -3,6 +3,7 @@
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
 #include "crayon/pool/internal/pool_files.h"
+#include "crayon/pool/internal/pool_lock.h"
 #include "crayon/pool/internal/pool_writer.h"
 #include "crayon/pool/pool.h"
 
@@ -46,6 +47,7 @@ void check_counts(const fs::path& folder, const PoolManifest& manifest, const Ga
 
 void write_pool(const fs::path& folder, PoolManifest manifest, const Gate& gate,
                 std::span<const Adapter> adapters, bool overwrite) {
+  const PoolLock lock(folder);
   if (!overwrite && file_kind(folder / kManifestFile) != FileKind::None) {
     throw invalid(folder, "holds a pool already; name another folder, or allow overwriting");
   }

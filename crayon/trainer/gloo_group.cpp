@@ -15,6 +15,7 @@
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
 #include "crayon/base/error.h"
+#include "crayon/base/interrupt.h"
 #include "crayon/trainer/internal/process_group.h"
 #include "crayon/trainer/internal/worker_watch.h"
 
@@ -63,6 +64,7 @@ StorePtr open_store(const WorkerPlace& place, bool serves) {
   try {
     return c10::make_intrusive<c10d::TCPStore>(place.host, options);
   } catch (const std::exception& error) {
+    throw_if_interrupted();  // Ctrl-C breaks off the wait
     throw Error(
         ErrorCode::Unavailable,
         fmt::format("{}:{}: worker {} of {} {} ({}); {}", place.host, place.store_port, place.rank,

@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::Property;
 using ::testing::Throws;
 
@@ -148,6 +149,22 @@ TEST_F(OwnData, OneAdapterIsTrainedOnPromptsThatAreAllTheSame) {
   one.pool.n_adapters = 2;
   EXPECT_THAT([&] { (void)train_pool(one, {.restart = true}, notes_); },
               Throws<Error>(Property(&Error::what, HasSubstr("expected different prompts"))));
+}
+
+TEST_F(OwnData, FewPromptsGiveTheGateAsManyDirectionsAsTheySpan) {
+  write("a/train.jsonl", kChoice, 3);
+  write("a/validation.jsonl", kChoice, 2);
+  const std::string set =
+      "[[set]]\nname = \"a\"\ntrain = \"a/train.jsonl\"\nvalidation = \"a/validation.jsonl\"\n"
+      "licence = \"CC0-1.0\"\n";
+  EXPECT_TRUE(train_pool(config(set), {}, notes_).finished);
+  EXPECT_EQ(Pool::open(folder_.path() / "pool").gate().keys.cols, 2u);
+  EXPECT_THAT(notes_.str(), HasSubstr("3 prompts span no more than 2 directions"));
+  notes_.str("");
+  write("a/train.jsonl", kChoice, 5);
+  EXPECT_TRUE(train_pool(config(set), {.restart = true}, notes_).finished);
+  EXPECT_EQ(Pool::open(folder_.path() / "pool").gate().keys.cols, 4u) << "as the config says";
+  EXPECT_THAT(notes_.str(), Not(HasSubstr("directions")));
 }
 
 TEST_F(OwnData, ABadRowIsNamedByFileAndLine) {

@@ -64,11 +64,23 @@ Matrix random_keys(std::size_t n, std::size_t dims, std::uint64_t seed) {
   return keys;
 }
 
+/// [gate] dims, or as many as the prompts can span: further directions would be noise, scaled up.
+int spanned_dims(const Matrix& h, const TrainConfig& config, std::ostream& notes) {
+  const auto most = static_cast<int>(h.rows) - 1;
+  if (config.gate.dims <= most) return config.gate.dims;
+  notes << fmt::format(
+               "gate: {} prompts span no more than {} directions; takes these in place of "
+               "[gate] dims = {}",
+               h.rows, most, config.gate.dims)
+        << std::endl;
+  return most;
+}
+
 /// What the gate begins with. One adapter leaves it nothing to choose: where its prompts are all
 /// the same (a task whose questions lie in its choices), any directions will do, and z is 0.
-FirstGate first_gate(const Matrix& h, const TrainConfig& config) {
+FirstGate first_gate(const Matrix& h, const TrainConfig& config, std::ostream& notes) {
   const auto n_keys = static_cast<std::size_t>(config.pool.n_adapters);
-  const auto dims = static_cast<std::size_t>(config.gate.dims);
+  const auto dims = static_cast<std::size_t>(spanned_dims(h, config, notes));
   FirstGate gate;
   if (n_keys == 1 && all_rows_equal(h)) {
     gate.whitening.mean.assign(h.row(0).begin(), h.row(0).end());
@@ -206,7 +218,7 @@ void Run::begin() {
                             "and 2; add examples or lower [pool] n_adapters",
                             config_.file.string(), h.rows, n_keys));
   }
-  const FirstGate gate = first_gate(h, config_);
+  const FirstGate gate = first_gate(h, config_, notes_);
   whitening_ = gate.whitening;
   const auto kept = std::min(gate.z.rows, static_cast<std::size_t>(config_.gate.reference));
   reference_ = Matrix(kept, gate.z.cols);

@@ -34,9 +34,9 @@ struct TrainPoolConfig {
 /// `[gate]`: how embeddings become weights.
 struct TrainGateConfig {
   EmbeddingSpec embedding{15, Pooling::Last};  ///< Keys `layer` and `pooling`.
-  int dims = 64;                               ///< m, numbers that the whitening keeps.
-  double temperature = 0.05;                   ///< tau, not learnt.
-  bool modulated = true;                       ///< false: w is the gates' mean alone.
+  int dims = 64;  ///< m, numbers that the whitening keeps; fewer where the prompts span fewer.
+  double temperature = 0.05;     ///< tau, not learnt.
+  bool modulated = true;         ///< false: w is the gates' mean alone.
   double zero_tilt_share = 0.3;  ///< Share of batches with a = 0; the others draw a up to 1.
   double least_tilt = 0;         ///< Least a that the others draw.
   double drop_nearest = 0;       ///< Share of batches trained without their nearest adapter.

@@ -149,10 +149,14 @@ Json RouteRunner::key_of(const RouteCell& cell) const {
             {"rows", hash_rows(rows_of(cell))}};
   }
   const PromptFormat& format = pool_.manifest().prompt;
+  const Calibration& prior = pool_.manifest().calibration;  // the pool's id tells nothing of these
+  const ScopeModel& scope = pool_.manifest().scope;
+  const Json priors = {prior.slope, prior.intercept, prior.n, scope.sizes, scope.quantiles.data};
   return {{"kind", "route device"},
           {"version", kDeviceVersion},
           {"label_calibration", kLabelCalibrationVersion},
           {"pool", pool_.manifest().id},
+          {"priors", sha256_hex(priors.dump())},
           {"prompt",
            {format.version, format.style == PromptStyle::Chat, format.system, format.with_context,
             format.without_context, format.choice_prefix}},

@@ -10,6 +10,7 @@
 #include "crayon/bench/route/device.h"
 #include "crayon/bench/route/internal/route_world_test.h"
 #include "crayon/bench/route/report.h"
+#include "crayon/pool/edit_pool.h"
 #include "crayon/session/answer.h"
 #include "tests/errors.h"
 
@@ -163,6 +164,21 @@ TEST_F(Route, AnEarlierReportIsTakenOver) {
   options.earlier[0].device[0].questions.right.pop_back();
   EXPECT_THAT([&] { (void)world_.run(plan, "two", true, options); },
               test::error_of(ErrorCode::CorruptFile, "its 6 questions"));
+}
+
+TEST_F(Route, APoolWithAnotherScopeModelAnswersAnew) {
+  const RoutePlan plan = world_.plan();
+  EXPECT_THAT(world_.run(plan, "work").device, SizeIs(3));
+  Pool& pool = world_.world().pool();
+  const std::string id = pool.manifest().id;
+  Matrix quantiles(1, 2);
+  quantiles.data = {0.5f, 1.5f};
+  write_edit(pool.folder(), with_scope_model(pool, {{4}, quantiles}));
+  pool = Pool::open(pool.folder());
+  EXPECT_EQ(pool.manifest().id, id);
+  RouteRunOptions options;
+  options.slice = std::chrono::seconds(0);
+  EXPECT_THAT(world_.run(plan, "work", true, options).device, IsEmpty());
 }
 
 TEST_F(Route, ASliceOfNoTimeHasNothingToSummarise) {
