@@ -10,8 +10,8 @@ is written; it fails and shows the difference where README or picture say other 
 Exit status: 0; 1 wrong or not current; 2 there is no report.
 """
 import readme_numbers_picture
-from readme_parts import (NOTHING, Problem, begin, code, count, listed, main, percent, read_report, settle, table,
-                          with_block, wrapped)
+from readme_parts import (NOTHING, Problem, begin, code, count, listed, main, percent, points, read_report, settle,
+                          table, with_block, wrapped)
 
 REPORT, PICTURE = "reports/bench.json.gz", "docs/bench.svg"
 BEGIN = begin(REPORT)
@@ -79,7 +79,7 @@ def difference_cell(line, rival):
     if not found:
         return NOTHING
     one = found[0]
-    low, high = round(100 * one["low"], 1), round(100 * one["high"], 1)
+    low, high = points(one["low"]), points(one["high"])
     band = f"{percent(one['mean'], '+')} [{percent(one['low'], '+')}, {percent(one['high'], '+')}]"
     if low <= 0 <= high:
         return f"no difference shown: {band}"

@@ -3,6 +3,7 @@ what stands between two marks is what a report says."""
 import difflib
 import gzip
 import json
+import math
 import pathlib
 import re
 import sys
@@ -36,8 +37,13 @@ def read_report(path, schema, newest, made_by):
     return report
 
 
+def points(x):
+    """Of a difference, to a tenth, halves away from zero: as the page and the text round it."""
+    return math.copysign(math.floor(abs(1000 * x) + 0.5) / 10, x)
+
+
 def percent(x, sign=""):
-    return format(round(100 * x, 1) + 0.0, f"{sign}.1f")  # + 0.0: no minus before a zero
+    return format((points(x) if sign else round(100 * x, 1)) + 0.0, f"{sign}.1f")  # + 0.0: no minus before a zero
 
 
 def table(head, rows, first_right):
