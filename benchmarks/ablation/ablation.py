@@ -10,8 +10,8 @@ Every variant trains gated adapters on top of the shipped shared adapter, on the
 number of samples (variants.toml). It is judged on the pool's own sets (validation rows, by the trainer, at a = max_tilt)
 and on the development tasks (`crayon bench customize --plan benchmarks/dev.toml`, label calibration on): accuracy and
 bits (tools/information_gained.py). Differences from the first variant of variants.toml are paired over sets or tasks; ± is one standard
-error of their mean. How many examples a task needs is seen on the shipped pool, on the same tasks, held to K = 32. Test rows of the benchmark are not touched. A pool is kept while its config and the shared
-adapter stay the same. Writes reports/ablation.json.
+error of their mean. How many examples a task needs is seen on the shipped pool, on the same tasks, held to K = 32. Test rows of
+the benchmark are not touched. A pool is kept while its config and the shared adapter stay the same. Writes reports/ablation.json.
 """
 
 import argparse
@@ -126,6 +126,16 @@ def judged(folder):
     return found
 
 
+def judged_by_k(args):
+    """As judged(), of the shipped pool; empty where it has not been run, or on another pool."""
+    folder = args.work / EXAMPLES
+    if not (folder / "dev.json.gz").exists():
+        return {}
+    with gzip.open(folder / "dev.json.gz", "rt", encoding="utf-8") as file:
+        pool = json.load(file)["settings"]["pool"]
+    return judged(folder) if pool == json.loads((BASE.parent / "pool.json").read_text())["id"] else {}
+
+
 def measured(args, common, variant):
     """By set or task: own accuracy, development accuracy and bits; None where it has not been run."""
     folder = args.work / variant["name"]
@@ -177,13 +187,12 @@ def main():
         train(args, plan["all"], variant)
         print(f"{variant['name']}: is judged", file=sys.stderr)
         judge(args, args.work / variant["name"], args.work / variant["name"] / "pool")
-    examples = args.work / EXAMPLES
     if EXAMPLES in chosen:
         print(f"{EXAMPLES}: the shipped pool is judged", file=sys.stderr)
-        judge(args, examples, BASE.parent, plan["examples"])
+        judge(args, args.work / EXAMPLES, BASE.parent, plan["examples"])
     results = {variant["name"]: found for variant in variants
                if (found := measured(args, plan["all"], variant)) is not None}
-    by_k = judged(examples) if (examples / "dev.json.gz").exists() else {}
+    by_k = judged_by_k(args)
     if not results and not by_k:
         sys.exit("ablation.py: nothing has been run yet; leave --report out")
     args.out.write_text(json.dumps({"all": plan["all"], "results": results, "examples": by_k}, indent=1) + "\n")

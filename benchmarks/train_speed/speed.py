@@ -1,6 +1,6 @@
 """Samples a second: training Crayon's pool and gate, beside PyTorch + PEFT training ONE LoRA of its total rank.
 
-    build/venv/bin/python benchmarks/train_speed/speed.py       (quiet machine; about 25 minutes)
+    build/venv/bin/python benchmarks/train_speed/speed.py       (quiet machine; about 10 minutes)
 
 The same rows (the first ones of each of the ten sets of train.toml), prompts, weights, total rank, layers, number type
 and threads. Rounds alternate the sides; a ratio is taken within a round. Rows are read once on both sides, so
@@ -35,7 +35,7 @@ def arguments():
     flags.add_argument("--work", type=pathlib.Path, default=ROOT / "build/train_speed")
     flags.add_argument("--out", type=pathlib.Path, default=ROOT / "reports/train_speed.json")
     flags.add_argument("--samples", type=int, default=400, help="of Crayon's, a round")
-    flags.add_argument("--peft-samples", type=int, default=100, help="of PyTorch's, which takes longer for each")
+    flags.add_argument("--peft-samples", type=int, default=70, help="of PyTorch's, which takes longer for each")
     flags.add_argument("--rows", type=int, default=120, help="of each set")
     flags.add_argument("--rounds", type=int, default=3)
     flags.add_argument("--batch-tokens", type=int, nargs="+", default=[768, 1536, 3072],

@@ -196,6 +196,20 @@ TEST(ProcessGroups, AddUpAndHandOn) {
   EXPECT_THAT(any, ElementsAre(true, true, true));
 }
 
+TEST(ProcessGroups, AWaitForWorkerZeroSaysWhetherItWasInterruptedOrInVain) {
+  WorkerPlace place;
+  place.rank = 1;
+  place.size = 2;
+  place.host = "127.0.0.1";
+  place.store_port = free_port();
+  place.wait_minutes = 0.005;
+  EXPECT_THAT([&] { (void)join_workers(place); },
+              Throws<Error>(Property(&Error::what, HasSubstr("finds no worker 0 here"))));
+  set_interrupted(true);
+  EXPECT_THROW((void)join_workers(place), Interrupted);
+  set_interrupted(false);
+}
+
 TEST(ProcessGroups, AnErrorOfOneEndsAllWithItsText) {
   const auto thrown = as_workers(3, [&](ProcessGroup& group) {
     if (group.rank() == 1) throw Error(ErrorCode::CorruptFile, "row 3 is broken");
