@@ -11,7 +11,8 @@ number of samples (variants.toml). It is judged on the pool's own sets (validati
 and on the development tasks (`crayon bench customize --plan benchmarks/dev.toml`, label calibration on): accuracy and
 bits (tools/information_gained.py). Differences from the first variant of variants.toml are paired over sets or tasks; ± is one standard
 error of their mean. How many examples a task needs is seen on the shipped pool, on the same tasks, held to K = 32. Test rows of
-the benchmark are not touched. A pool is kept while its config and the shared adapter stay the same. Writes reports/ablation.json.
+the benchmark are not touched. A pool is kept while its config and the shared adapter stay the same. Writes reports/ablation.json after
+each variant; what stands there of the same settings is not run again, on another machine neither.
 """
 
 import argparse
@@ -111,7 +112,7 @@ def judge(args, folder, pool, examples=()):
 
 
 def judged(folder):
-    """By K and task: accuracy and bits on the development tasks."""
+    """By K and task: accuracy and bits on the development tasks, of the report in the folder."""
     with gzip.open(folder / "dev.json.gz", "rt", encoding="utf-8") as file:
         report = json.load(file)
     answers = {task["name"]: task["answers"] for task in report["tasks"]}
@@ -126,24 +127,44 @@ def judged(folder):
     return found
 
 
-def judged_by_k(args):
-    """As judged(), of the shipped pool; empty where it has not been run, or on another pool."""
-    folder = args.work / EXAMPLES
-    if not (folder / "dev.json.gz").exists():
-        return {}
-    with gzip.open(folder / "dev.json.gz", "rt", encoding="utf-8") as file:
-        pool = json.load(file)["settings"]["pool"]
-    return judged(folder) if pool == json.loads((BASE.parent / "pool.json").read_text())["id"] else {}
-
-
-def measured(args, common, variant):
-    """By set or task: own accuracy, development accuracy and bits; None where it has not been run."""
-    folder = args.work / variant["name"]
-    if not is_current(args, common, variant) or not (folder / "dev.json.gz").exists():
-        return None
+def measured(folder):
+    """By set or task: a variant's accuracy on its own sets, accuracy and bits on the development tasks."""
     validation = json.loads((folder / "pool/pool.json").read_text())["training"]["validation"]
     (one,) = judged(folder).values()
     return {"own": {row["set"]: row["tilted"]["accuracy"] for row in validation}, **one}
+
+
+def settings_of(common, variant):
+    """What decides a variant's numbers, wherever it is trained."""
+    return made_from(config_of(ROOT / "build/ablation", common, variant).replace(str(ROOT), ""))
+
+
+def pool_id():
+    return json.loads((BASE.parent / "pool.json").read_text())["id"]
+
+
+class Report:
+    """reports/ablation.json: what was measured with today's settings, by variant and by K of the shipped pool."""
+
+    def __init__(self, path, plan):
+        self.path, self.plan = path, plan
+        self.made_from = {variant["name"]: settings_of(plan["all"], variant) for variant in plan["variant"]}
+        old = json.loads(path.read_text()) if path.exists() else {"made_from": {}, "pool": "", "examples": {}}
+        self.results = {name: old["results"][name] for name, settings in self.made_from.items()
+                        if old["made_from"].get(name) == settings}
+        self.by_k = {int(k): one for k, one in old["examples"].items()} if old["pool"] == pool_id() else {}
+
+    def has(self, name):
+        return set(self.plan["examples"]) <= set(self.by_k) if name == EXAMPLES else name in self.results
+
+    def write(self):
+        names = [name for name in self.made_from if name in self.results]
+        report = {"all": self.plan["all"], "made_from": {name: self.made_from[name] for name in names},
+                  "results": {name: self.results[name] for name in names},
+                  "pool": pool_id() if self.by_k else "", "examples": self.by_k}
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(report, indent=1) + "\n")
+        new.replace(self.path)
 
 
 def difference(values, first):
@@ -179,32 +200,34 @@ def main():
     unknown = set(args.only) - set(names)
     if unknown:
         sys.exit(f"ablation.py: no variant {', '.join(sorted(unknown))}; expected some of {', '.join(names)}")
-    chosen = [] if args.report else args.only or names
+    report = Report(args.out, plan)
     for variant in variants:
-        if variant["name"] not in chosen:
+        name = variant["name"]
+        if args.report or name not in (args.only or names) or report.has(name):
             continue
-        print(f"{variant['name']}: trains", file=sys.stderr)
+        folder = args.work / name
+        print(f"{name}: trains", file=sys.stderr)
         train(args, plan["all"], variant)
-        print(f"{variant['name']}: is judged", file=sys.stderr)
-        judge(args, args.work / variant["name"], args.work / variant["name"] / "pool")
-    if EXAMPLES in chosen:
+        print(f"{name}: is judged", file=sys.stderr)
+        judge(args, folder, folder / "pool")
+        report.results[name] = measured(folder)
+        report.write()
+    if not args.report and EXAMPLES in (args.only or names) and not report.has(EXAMPLES):
         print(f"{EXAMPLES}: the shipped pool is judged", file=sys.stderr)
         judge(args, args.work / EXAMPLES, BASE.parent, plan["examples"])
-    results = {variant["name"]: found for variant in variants
-               if (found := measured(args, plan["all"], variant)) is not None}
-    by_k = judged_by_k(args)
-    if not results and not by_k:
+        report.by_k = judged(args.work / EXAMPLES)
+        report.write()
+    if not report.results and not report.by_k:
         sys.exit("ablation.py: nothing has been run yet; leave --report out")
-    args.out.write_text(json.dumps({"all": plan["all"], "results": results, "examples": by_k}, indent=1) + "\n")
     columns = {"own": "own sets, %", "dev": "development tasks, %", "bits": "bits"}
-    if results:
+    if report.results:
         reference = variants[0]["name"]
-        if reference not in results:
+        if reference not in report.results:
             print(f"no differences: {reference} has not been run", file=sys.stderr)
-        print(table(results, reference, "variant", columns))
-    if by_k:
+        print(table(report.results, reference, "variant", columns))
+    if report.by_k:
         del columns["own"]
-        print("\n" + table(by_k, 32, "K", columns))
+        print("\n" + table(report.by_k, 32, "K", columns))
 
 
 if __name__ == "__main__":
