@@ -10,7 +10,7 @@ Every variant trains gated adapters on top of the shipped shared adapter, on the
 number of samples (variants.toml). It is judged on the pool's own sets (validation rows, by the trainer, at a = max_tilt)
 and on the development tasks (`crayon bench customize --plan benchmarks/dev.toml`, label calibration on): accuracy and
 bits (tools/information_gained.py). Differences from the first variant of variants.toml are paired over sets or tasks; ± is one standard
-error of their mean. How many examples a task needs is seen on the shipped pool, on the same tasks, held to K = 32. Test rows of
+error of their mean. How many examples a task needs is seen on the shipped pool, on those tasks that have 64 examples, held to K = 32. Test rows of
 the benchmark are not touched. A pool is kept while its config and the shared adapter stay the same. Writes reports/ablation.json after
 each variant; what stands there of the same settings is not run again, on another machine neither.
 """
@@ -104,11 +104,11 @@ def train(args, common, variant):
         folder / "log")
 
 
-def judge(args, folder, pool, examples=()):
+def judge(args, folder, pool, examples=None):
     folder.mkdir(parents=True, exist_ok=True)
+    which = ["-k", ",".join(map(str, examples["k"])), "--only", ",".join(examples["tasks"])] if examples else []
     run([args.crayon, "bench", "customize", "--plan", "benchmarks/dev.toml", "--pool", pool, "--methods", "crayon",
-         *(["-k", ",".join(map(str, examples))] if examples else []), "--quiet", "-o", folder / "dev.json.gz"],
-        folder / "log")
+         *which, "--quiet", "-o", folder / "dev.json.gz"], folder / "log")
 
 
 def judged(folder):
@@ -155,7 +155,7 @@ class Report:
         self.by_k = {int(k): one for k, one in old["examples"].items()} if old["pool"] == pool_id() else {}
 
     def has(self, name):
-        return set(self.plan["examples"]) <= set(self.by_k) if name == EXAMPLES else name in self.results
+        return set(self.plan["examples"]["k"]) <= set(self.by_k) if name == EXAMPLES else name in self.results
 
     def write(self):
         names = [name for name in self.made_from if name in self.results]
