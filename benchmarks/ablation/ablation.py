@@ -4,6 +4,7 @@
     python3 benchmarks/ablation/ablation.py                 all variants; goes on where it was stopped
     python3 benchmarks/ablation/ablation.py --only 24x2     some of them
     python3 benchmarks/ablation/ablation.py --only examples the shipped pool from K = 1 to 64 examples
+    python3 benchmarks/ablation/ablation.py --only gates    the shipped pool with its gate's settings changed
     python3 benchmarks/ablation/ablation.py --report        the tables, from what is there
 
 Every variant trains gated adapters on top of the shipped shared adapter, on the pool's sets, with the same seed and
@@ -22,6 +23,7 @@ import json
 import math
 import pathlib
 import shutil
+import struct
 import subprocess
 import sys
 import tomllib
@@ -34,6 +36,7 @@ import information_gained  # noqa: E402
 BASE = ROOT / "pools/smollm2-135m/train.toml"
 SHARED = ROOT / "pools/smollm2-135m/adapters/shared.gguf"
 EXAMPLES = "examples"  # in place of a variant's name: the shipped pool with other K
+GATES = "gates"  # ... and with its gate's settings changed
 
 
 def arguments():
@@ -111,6 +114,35 @@ def judge(args, folder, pool, examples=None):
          *which, "--quiet", "-o", folder / "dev.json.gz"], folder / "log")
 
 
+def with_gate(folder, name, settings):
+    """A copy of the shipped pool whose gate has other settings."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(BASE.parent, folder)
+    file = folder / "gate.safetensors"
+    data = file.read_bytes()
+    (size,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8:8 + size])
+    header["__metadata__"] |= {key: str(value) for key, value in settings.items()}
+    text = json.dumps(header).encode()
+    file.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size:])
+    manifest = json.loads((folder / "pool.json").read_text())
+    manifest["gate"]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    manifest["id"] = f"{manifest['id']}-{name}"  # the benchmark keeps results by it
+    (folder / "pool.json").write_text(json.dumps(manifest))
+
+
+def judge_gate(args, variant):
+    """Its accuracy and bits on the development tasks."""
+    folder = args.work / "gates" / variant["name"]
+    pool = BASE.parent
+    if "gate" in variant:
+        pool = folder / "pool"
+        with_gate(pool, variant["name"], variant["gate"])
+    judge(args, folder, pool)
+    (one,) = judged(folder).values()
+    return one
+
+
 def judged(folder):
     """By K and task: accuracy and bits on the development tasks, of the report in the folder."""
     with gzip.open(folder / "dev.json.gz", "rt", encoding="utf-8") as file:
@@ -149,19 +181,24 @@ class Report:
     def __init__(self, path, plan):
         self.path, self.plan = path, plan
         self.made_from = {variant["name"]: settings_of(plan["all"], variant) for variant in plan["variant"]}
-        old = json.loads(path.read_text()) if path.exists() else {"made_from": {}, "pool": "", "examples": {}}
+        old = json.loads(path.read_text()) if path.exists() else {"made_from": {}, "pool": ""}
         self.results = {name: old["results"][name] for name, settings in self.made_from.items()
                         if old["made_from"].get(name) == settings}
-        self.by_k = {int(k): one for k, one in old["examples"].items()} if old["pool"] == pool_id() else {}
+        same = old["pool"] == pool_id()
+        self.by_k = {int(k): one for k, one in old["examples"].items()} if same else {}
+        self.gates = {one["name"]: old["gates"][one["name"]]["judged"] for one in plan["gate"]
+                      if same and old["gates"].get(one["name"], {}).get("gate") == one.get("gate", {})}
 
     def has(self, name):
-        return set(self.plan["examples"]["k"]) <= set(self.by_k) if name == EXAMPLES else name in self.results
+        return set(self.plan["examples"]["k"]) <= set(self.by_k) if name == EXAMPLES else name in self.results | self.gates
 
     def write(self):
         names = [name for name in self.made_from if name in self.results]
         report = {"all": self.plan["all"], "made_from": {name: self.made_from[name] for name in names},
                   "results": {name: self.results[name] for name in names},
-                  "pool": pool_id() if self.by_k else "", "examples": self.by_k}
+                  "pool": pool_id(), "examples": self.by_k,
+                  "gates": {one["name"]: {"gate": one.get("gate", {}), "judged": self.gates[one["name"]]}
+                            for one in self.plan["gate"] if one["name"] in self.gates}}
         new = self.path.with_suffix(".new")
         new.write_text(json.dumps(report, indent=1) + "\n")
         new.replace(self.path)
@@ -196,7 +233,7 @@ def main():
     args = arguments()
     plan = tomllib.loads((HERE / "variants.toml").read_text())
     variants = plan["variant"]
-    names = [*(variant["name"] for variant in variants), EXAMPLES]
+    names = [*(variant["name"] for variant in variants), EXAMPLES, GATES]
     unknown = set(args.only) - set(names)
     if unknown:
         sys.exit(f"ablation.py: no variant {', '.join(sorted(unknown))}; expected some of {', '.join(names)}")
@@ -217,7 +254,13 @@ def main():
         judge(args, args.work / EXAMPLES, BASE.parent, plan["examples"])
         report.by_k = judged(args.work / EXAMPLES)
         report.write()
-    if not report.results and not report.by_k:
+    for one in plan["gate"]:
+        if args.report or GATES not in (args.only or names) or report.has(one["name"]):
+            continue
+        print(f"{GATES}: {one['name']} is judged", file=sys.stderr)
+        report.gates[one["name"]] = judge_gate(args, one)
+        report.write()
+    if not (report.results or report.by_k or report.gates):
         sys.exit("ablation.py: nothing has been run yet; leave --report out")
     columns = {"own": "own sets, %", "dev": "development tasks, %", "bits": "bits"}
     if report.results:
@@ -226,8 +269,11 @@ def main():
             print(f"no differences: {reference} has not been run", file=sys.stderr)
         print(table(report.results, reference, "variant", columns))
     if report.by_k:
-        del columns["own"]
+        columns.pop("own")
         print("\n" + table(report.by_k, 32, "K", columns))
+    if report.gates:
+        columns.pop("own", None)
+        print("\n" + table(report.gates, plan["gate"][0]["name"], "the shipped pool's gate", columns))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Trains ONE LoRA with PyTorch and PEFT and says how many samples a second it took.
+"""Trains ONE LoRA with PyTorch and PEFT and says how long it took for so many samples of each set.
 
     python benchmarks/train_speed/peft_side.py MODEL_FOLDER ROWS.json OUT.json --dtype float32 --loss choices
 
@@ -32,10 +32,11 @@ def arguments():
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--loss", default="choices", choices=["choices", "answer"])
-    parser.add_argument("--samples", type=int, default=600)
+    parser.add_argument("--samples-per-set", type=int, default=20, help="drawn at random")
     parser.add_argument("--batch-tokens", type=int, default=1536, help="with padding")
     parser.add_argument("--rank", type=int, default=32)
     parser.add_argument("--first-layer", type=int, default=15)
+    parser.add_argument("--seed", type=int, default=1, help="of the samples drawn and their order")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     return parser.parse_args()
 
@@ -60,7 +61,7 @@ def tokenized(tokenizer, row, loss):
             "longest": max(map(len, whole))}
 
 
-def batches_of(items, most_tokens, seed):
+def batches_of(items, most_tokens):
     """Items of like length together, so that little is padding."""
     found, batch, rows, longest = [], [], 0, 0
     for item in sorted(items, key=lambda one: one["longest"]):
@@ -70,7 +71,6 @@ def batches_of(items, most_tokens, seed):
             batch, rows, length = [], 0, item["longest"]
         batch, rows, longest = batch + [item], rows + n, length
     found.append(batch)
-    random.Random(seed).shuffle(found)
     return found
 
 
@@ -99,28 +99,26 @@ def losses(model, batch, answer_weight=0.2):
     return total / len(batch)
 
 
-def train(model, batches, args):
-    """@return samples, seconds and the first and last losses"""
+def train(model, batches, n_sets, args):
+    """@param batches  (set's index, items)   @return samples and seconds by set, and all losses"""
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=1.5e-3, weight_decay=0.01)
     autocast = torch.autocast("cpu", torch.bfloat16, enabled=args.dtype == "bfloat16")
-    samples, seen, start = 0, [], None
-    while samples < args.samples:
-        for batch in batches:
-            with autocast:
-                loss = losses(model, batch)
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            if start is None:  # the first step warms the libraries up
-                start = time.perf_counter()
-                continue
-            samples += len(batch)
-            seen.append(loss.item())
-            if samples >= args.samples:
-                break
-    return samples, time.perf_counter() - start, seen
+    samples, seconds, seen = [0] * n_sets, [0.0] * n_sets, []
+    for step, (which, batch) in enumerate([batches[0], *batches]):  # the first step warms the libraries up
+        start = time.perf_counter()
+        with autocast:
+            loss = losses(model, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        if step == 0:
+            continue
+        samples[which] += len(batch)
+        seconds[which] += time.perf_counter() - start
+        seen.append(loss.item())
+    return samples, seconds, seen
 
 
 def main():
@@ -133,14 +131,15 @@ def main():
     model = open_model(args)
     sets = json.loads(args.rows.read_text())
     batches = []
-    for rows in sets:
-        items = [tokenized(tokenizer, row, args.loss) for row in rows]
-        batches += batches_of(items, args.batch_tokens, seed=1)
-    random.Random(2).shuffle(batches)
-    samples, seconds, seen = train(model, batches, args)
+    for which, rows in enumerate(sets):
+        drawn = random.Random(f"{which} {args.seed}").sample(rows, min(len(rows), args.samples_per_set))
+        items = [tokenized(tokenizer, row, args.loss) for row in drawn]
+        batches += [(which, batch) for batch in batches_of(items, args.batch_tokens)]
+    random.Random(args.seed).shuffle(batches)
+    samples, seconds, seen = train(model, batches, len(sets), args)
     quarter = max(1, len(seen) // 4)
     args.out.write_text(json.dumps({
-        "samples": samples, "seconds": seconds, "samples_per_second": samples / seconds,
+        "samples": samples, "seconds": seconds,
         "first_loss": sum(seen[:quarter]) / quarter, "last_loss": sum(seen[-quarter:]) / quarter,
         "trained_numbers": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "versions": {"torch": torch.__version__, "peft": peft.__version__,

@@ -1,11 +1,13 @@
 """Samples a second: training Crayon's pool and gate, beside PyTorch + PEFT training ONE LoRA of its total rank.
 
-    build/venv/bin/python benchmarks/train_speed/speed.py       (quiet machine; about 10 minutes)
+    build/venv/bin/python benchmarks/train_speed/speed.py       (quiet machine; about half an hour)
 
-The same rows (the first ones of each of the ten sets of train.toml), prompts, weights, total rank, layers, number type
-and threads. Rounds alternate the sides; a ratio is taken within a round. Rows are read once on both sides, so
-that nothing that was kept from an earlier pass helps. Writes reports/train_speed.json; exits with 1 when
-Crayon is the slower side.
+The same rows (the first ones of each of the ten sets of train.toml), prompts, weights, total rank, layers, number type,
+threads and mix of sets: sets differ much in their tokens, so Crayon's log says how many samples of each set it
+trained on, and PyTorch's rate is that for the same numbers, from its own time for a sample of each set. Rounds
+alternate the sides; a ratio is taken within a round. A row comes at most once, so what Crayon keeps of rows that it has
+seen helps it for the few that the gate was fitted on alone. Writes reports/train_speed.json; exits with 1
+when Crayon is the slower side.
 """
 
 import argparse
@@ -27,6 +29,7 @@ import sides  # noqa: E402  (the same twin, machine and log as the other compari
 CONFIG = HERE / "train.toml"
 MOST_CHOICES = 8
 DTYPES = {"f32": "float32", "bf16": "bfloat16"}
+PEFT_SAMPLES = {"choices": 20, "answer": 60}  # of each set, a round: batches of the answers alone hold more
 
 
 def arguments():
@@ -34,9 +37,8 @@ def arguments():
     flags.add_argument("--crayon", type=pathlib.Path, default=ROOT / "build/release/bin/crayon")
     flags.add_argument("--work", type=pathlib.Path, default=ROOT / "build/train_speed")
     flags.add_argument("--out", type=pathlib.Path, default=ROOT / "reports/train_speed.json")
-    flags.add_argument("--samples", type=int, default=400, help="of Crayon's, a round")
-    flags.add_argument("--peft-samples", type=int, default=70, help="of PyTorch's, which takes longer for each")
-    flags.add_argument("--rows", type=int, default=120, help="of each set")
+    flags.add_argument("--samples", type=int, default=1600, help="of Crayon's, a round")
+    flags.add_argument("--rows", type=int, default=400, help="of each set")
     flags.add_argument("--rounds", type=int, default=3)
     flags.add_argument("--batch-tokens", type=int, nargs="+", default=[768, 1536, 3072],
                        help="for PyTorch: the fastest is taken")
@@ -111,7 +113,8 @@ def write_config(args, config, number_type):
     return out
 
 
-def crayon_rate(args, config, number_type):
+def crayon_run(args, config, number_type):
+    """@return samples a second, and how many of each set"""
     file = write_config(args, config, number_type)
     with open(args.work / "crayon.log", "ab") as log:
         done = subprocess.run([str(args.crayon), "train", "--config", str(file), "--restart", "--json",
@@ -119,20 +122,31 @@ def crayon_rate(args, config, number_type):
                               check=False, text=True)
     if done.returncode != 0:
         raise SystemExit(f"crayon train failed ({done.returncode}); see {args.work / 'crayon.log'}")
-    return json.loads(done.stdout)["samples_per_second"]
+    samples, before = dict.fromkeys((one["name"] for one in config["set"]), 0), 0
+    for line in (args.work / f"run-{number_type}" / "log.jsonl").read_text().splitlines():
+        step = json.loads(line)
+        if "loss" in step:
+            samples[step["set"]] += step["samples"] - before
+            before = step["samples"]
+    return json.loads(done.stdout)["samples_per_second"], list(samples.values())
 
 
-def peft_run(args, number_type, loss, batch_tokens, samples):
+def peft_run(args, number_type, loss, batch_tokens, seed):
     out = args.work / "peft.json"
     sides.run([sys.executable, HERE / "peft_side.py", sides.transformers_twin(args), args.work / "rows.json", out,
-               "--dtype", DTYPES[number_type], "--loss", loss, "--samples", samples,
-               "--batch-tokens", batch_tokens, "--threads", args.threads], args.work / "peft.log")
+               "--dtype", DTYPES[number_type], "--loss", loss, "--samples-per-set", PEFT_SAMPLES[loss],
+               "--batch-tokens", batch_tokens, "--seed", seed, "--threads", args.threads], args.work / "peft.log")
     return json.loads(out.read_text())
 
 
-def fastest_batch(args, number_type, loss):
-    tried = {tokens: peft_run(args, number_type, loss, tokens, args.peft_samples // 2)["samples_per_second"]
-             for tokens in args.batch_tokens}
+def rate_for(mix, report):
+    """Samples a second of PyTorch's side for so many samples of each set."""
+    each = [seconds / samples for seconds, samples in zip(report["seconds"], report["samples"], strict=True)]
+    return sum(mix) / sum(n * one for n, one in zip(mix, each, strict=True))
+
+
+def fastest_batch(args, number_type, loss, mix):
+    tried = {tokens: rate_for(mix, peft_run(args, number_type, loss, tokens, 0)) for tokens in args.batch_tokens}
     return max(tried, key=tried.get), {str(tokens): round(rate, 3) for tokens, rate in tried.items()}
 
 
@@ -144,22 +158,24 @@ def spread(numbers):
 def compare(args, config, number_type):
     """Rates and ratios of one number type, for each loss of PyTorch's side."""
     batches, tried, versions = {}, {}, {}
-    for loss in ("choices", "answer"):
-        batches[loss], tried[loss] = fastest_batch(args, number_type, loss)
+    _, mix = crayon_run(args, config, number_type)  # the seed is fixed: every round has this mix
+    for loss in PEFT_SAMPLES:
+        batches[loss], tried[loss] = fastest_batch(args, number_type, loss, mix)
     rounds = []
     for i in range(args.rounds):
-        order = ["crayon", "choices", "answer"]
+        order = ["crayon", *PEFT_SAMPLES]
         found = {}
         for side in order[i % 3:] + order[:i % 3]:
             if side == "crayon":
-                found[side] = crayon_rate(args, config, number_type)
+                found[side], _ = crayon_run(args, config, number_type)
             else:
-                report = peft_run(args, number_type, side, batches[side], args.peft_samples)
-                found[side], versions = report["samples_per_second"], report["versions"]
+                report = peft_run(args, number_type, side, batches[side], i + 1)
+                found[side], versions = rate_for(mix, report), report["versions"]
         rounds.append(found)
         print(number_type, "  ".join(f"{side} {rate:.2f}/s" for side, rate in found.items()), flush=True)
     return {"samples_per_second": {side: spread([r[side] for r in rounds]) for side in rounds[0]},
             "ratio": {loss: spread([r["crayon"] / r[loss] for r in rounds]) for loss in batches},
+            "samples_of_each_set": dict(zip((one["name"] for one in config["set"]), mix, strict=True)),
             "peft_batch_tokens": batches, "peft_batch_tokens_tried": tried, "versions": versions}
 
 
@@ -176,7 +192,7 @@ def main():
     met = all(result["ratio"]["choices"]["median"] >= 1 for result in found.values())
     args.out.write_text(json.dumps({
         "date": datetime.date.today().isoformat(), "machine": sides.machine(), "load_before": round(before, 2),
-        "threads": args.threads, "samples": args.samples, "peft_samples": args.peft_samples, "rounds": args.rounds,
+        "threads": args.threads, "samples": args.samples, "peft_samples_of_each_set": PEFT_SAMPLES, "rounds": args.rounds,
         "target": 1.0, "target_met": met, "number_types": found}, indent=1, sort_keys=True) + "\n")
     raise SystemExit(0 if met else 1)
 
