@@ -31,7 +31,7 @@ struct TakenOver {
   std::size_t taken = 0;             ///< Cells of this plan that now have their result from it.
   std::size_t again = 0;             ///< Cells of this plan that one before already gave.
   std::size_t others = 0;            ///< Results of other work: no cell of this plan.
-  std::vector<std::string> methods;  ///< Whose results `others` are, each once.
+  std::vector<std::string> methods;  ///< Whose results `others` are, each once: methods, or sides.
 };
 
 struct BenchRun {

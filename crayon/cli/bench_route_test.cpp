@@ -63,6 +63,9 @@ TEST_F(BenchRoute, WritesAReportAndAPageAndAsksTheServerOnceForEachRow) {
   EXPECT_EQ(asked(), 0u);
   auto again = nlohmann::json::parse(done.out);
   EXPECT_EQ(again["servers"], report["servers"]);
+  done = run(command("three") + "--from a.json.gz --seeds 2 --json");
+  EXPECT_EQ(done.status, 0);
+  EXPECT_THAT(done.notes, HasSubstr("are of other work (the device"));
 
   done = run("bench report a.json.gz --html b.html");
   EXPECT_EQ(done.status, 0) << done.notes;

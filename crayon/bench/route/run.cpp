@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "crayon/base/clock.h"
@@ -12,6 +11,7 @@
 #include "crayon/base/sha256.h"
 #include "crayon/base/text.h"
 #include "crayon/bench/route/device.h"
+#include "crayon/bench/route/internal/earlier.h"
 #include "crayon/session/server_side.h"
 
 namespace crayon {
@@ -35,32 +35,6 @@ struct RouteCell {
 
   [[nodiscard]] bool done() const { return device || answers; }
   [[nodiscard]] bool can_run() const { return server == nullptr || server->remote != nullptr; }
-};
-
-/// Results of earlier reports by their keys.
-template <typename Result>
-class ByKey {
- public:
-  void add(std::size_t report, const std::vector<Result>& results) {
-    for (const Result& result : results) places_.try_emplace(result.key, report, &result);
-  }
-  [[nodiscard]] const Result* find(const std::string& key) {
-    const auto found = places_.find(key);
-    if (found == places_.end()) return nullptr;
-    wanted_.insert(key);
-    return found->second.second;
-  }
-  /// How many of these are wanted and taken from this report, are wanted but another's, or not.
-  void count(std::size_t report, const std::vector<Result>& results, TakenOver& to) const {
-    for (const Result& result : results) {
-      const bool first = places_.at(result.key) == std::pair(report, &result);
-      ++(wanted_.contains(result.key) ? (first ? to.taken : to.again) : to.others);
-    }
-  }
-
- private:
-  std::map<std::string, std::pair<std::size_t, const Result*>> places_;
-  std::set<std::string> wanted_;
 };
 
 class RouteRunner {
@@ -214,8 +188,8 @@ std::vector<RouteCell> RouteRunner::planned_cells() {
 }
 
 void RouteRunner::find_earlier(std::vector<RouteCell>& cells) {
-  ByKey<DeviceResult> device;
-  ByKey<ServerResult> servers;
+  internal::ByKey<DeviceResult> device;
+  internal::ByKey<ServerResult> servers;
   for (std::size_t r = 0; r < options_.earlier.size(); ++r) {
     device.add(r, options_.earlier[r].device);
     servers.add(r, options_.earlier[r].servers);
