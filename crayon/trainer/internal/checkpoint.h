@@ -24,6 +24,7 @@ struct Checkpoint {
   std::string base_sha256;
   std::string number_type;          ///< Resolved: "f32" or "bf16".
   std::vector<std::string> config;  ///< describe_train_config() and the data's hashes.
+  std::string replaces;             ///< OwnPool::replaces of the run.
   PlanState plan;
   std::vector<TrainValidation> validation;     ///< The last one; empty before it.
   std::map<std::string, FloatTensor> tensors;  ///< By name; see Learner::tensors().
