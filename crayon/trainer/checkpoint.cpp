@@ -210,6 +210,19 @@ void CheckpointFolder::clear() const {
   fs::remove(log_file());
 }
 
+void CheckpointFolder::remove_leftovers(const FolderLock& /*lock*/) const {
+  std::vector<fs::path> leftovers;
+  std::error_code ignored;  // a file too many does no harm
+  for (const auto& entry : fs::directory_iterator(folder_, ignored)) {
+    const std::string name = entry.path().filename().string();  // as write_atomically() gives them
+    if (name.starts_with("step-") && name.find(".safetensors.") != std::string::npos &&
+        name.ends_with(".part")) {
+      leftovers.push_back(entry.path());
+    }
+  }
+  for (const fs::path& file : leftovers) fs::remove(file, ignored);
+}
+
 FolderLock::FolderLock(const fs::path& folder) {
   make_folder(folder);
   const fs::path path = folder / ".lock";

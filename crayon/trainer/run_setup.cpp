@@ -124,10 +124,11 @@ Run::Run(const TrainConfig& config, const TrainRunOptions& options, ProcessGroup
   first_samples_ = samples_;
 }
 
-/// Locks the folder. @return the checkpoint to go on from, if asked for
+/// Locks the folder and tidies it. @return the checkpoint to go on from, if asked for
 std::optional<Checkpoint> Run::open_folder() {
   const auto newest = folder_.newest();
   lock_.emplace(config_.train.checkpoints);
+  folder_.remove_leftovers(*lock_);
   if (newest && !options_.restart && !options_.resume && !options_.export_only) {
     throw Error(ErrorCode::InvalidArgument,
                 fmt::format("{}: a run was stopped here; use --resume to go on from it, or "

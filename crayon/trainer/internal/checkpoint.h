@@ -37,6 +37,8 @@ struct Checkpoint {
 [[nodiscard]] Checkpoint read_checkpoint(std::span<const std::byte> bytes,
                                          const std::filesystem::path& file);
 
+class FolderLock;
+
 /// "step-00001200.safetensors" in a folder, the last two kept.
 class CheckpointFolder {
  public:
@@ -54,6 +56,9 @@ class CheckpointFolder {
   [[nodiscard]] Checkpoint load_newest() const;
   /// Removes checkpoints and log.
   void clear() const;
+  /// Removes what a save that was killed left half written.
+  /// @param lock  of this folder: with it nobody else is just writing one
+  void remove_leftovers(const FolderLock& lock) const;
 
  private:
   [[nodiscard]] std::vector<std::filesystem::path> files() const;  ///< Oldest first.
