@@ -135,6 +135,19 @@ TEST_F(TrainingFails, AKillAtACheckpointLeavesNothingForGoodOnceTheRunIsTakenUp)
   expect_nothing_half_written();
 }
 
+TEST_F(TrainingFails, AFullDiskAtTheLogIsSaidOnceAndTheRunGoesOn) {
+  fs::create_directory(path("checkpoints"));
+  fs::create_symlink("/dev/full", path("checkpoints/log.jsonl"));
+  ::testing::internal::CaptureStderr();
+  EXPECT_TRUE(run().finished);
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  const auto first = said.find("warning: ");
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_THAT(said, AllOf(HasSubstr(path("checkpoints/log.jsonl").string()),
+                          HasSubstr("No space left on device"), HasSubstr("training goes on")));
+  EXPECT_EQ(said.find("warning: ", first + 1), std::string::npos) << said;
+}
+
 TEST_F(TrainingFails, AnUnreadableRowIsNamedByFileAndLine) {
   begin();
   const std::string good = read_text(path("ways.jsonl"));
