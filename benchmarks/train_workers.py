@@ -5,13 +5,15 @@ Usage: benchmarks/train_workers.py [--workers N] [--threads T] [--steps S] [--ro
 
 Trains a small pool of the default base for S steps with one worker and with N workers on this
 machine, T threads for each worker, in turn, R rounds. A global batch is the same for both, so the
-losses must be too: their largest difference is printed. The rate is that of the steps alone, the
-best round of each; efficiency is rate(N) / (N * rate(1)). Needs N * T cores that do nothing else:
-on a busy machine the figures say little. Build first: script/build.
+losses must be too: their largest difference over all rounds is printed, and above 1e-4 (the numbers
+are f32), or with another number of losses, the exit status is 1. The rate is that of the steps
+alone, the best round of each; efficiency is rate(N) / (N * rate(1)). Needs N * T cores that do
+nothing else: on a busy machine the figures say little. Build first: script/build.
 """
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -19,6 +21,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+LARGEST_DIFFERENCE = 1e-4
 SETS = ["commonsenseqa", "openbookqa"]
 CONFIG = """
 [base]
@@ -76,6 +79,25 @@ def train(steps, workers, threads):
         return json.loads(run.stdout)["samples_per_second"], losses
 
 
+def largest_difference(one, many):
+    """Of two runs' losses, step by step; infinite where they are not as many or no numbers."""
+    if not one or len(one) != len(many):
+        return math.inf
+    differences = [abs(a - b) for a, b in zip(one, many)]
+    return max(differences) if all(map(math.isfinite, differences)) else math.inf
+
+
+def print_text(args, rates, result):
+    one, many, largest = max(rates[1]), max(rates[args.workers]), result["largest_loss_difference"]
+    print(f"1 worker:   {one:8.2f} samples/s   (rounds {', '.join(f'{r:.2f}' for r in rates[1])})")
+    print(f"{args.workers} workers:  {many:8.2f} samples/s   "
+          f"(rounds {', '.join(f'{r:.2f}' for r in rates[args.workers])})")
+    print(f"ratio {many / one:.2f}, efficiency {100 * many / one / args.workers:.0f} %, "
+          f"largest difference of a loss {'infinite' if largest is None else f'{largest:.1e}'}")
+    print(f"{args.threads} threads a worker, {os.cpu_count()} cores, "
+          f"load {result['load_before']:.1f} before the first run")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -86,27 +108,27 @@ def main():
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     load = os.getloadavg()[0]
-    rates, losses = {1: [], args.workers: []}, {}
+    rates, largest = {1: [], args.workers: []}, 0.0
     for _ in range(args.rounds):
+        losses = {}
         for workers in rates:  # in turn, so that both meet the same neighbours
             rate, losses[workers] = train(args.steps, workers, args.threads)
             rates[workers].append(rate)
+        largest = max(largest, largest_difference(losses[1], losses[args.workers]))
     one, many = max(rates[1]), max(rates[args.workers])
     result = {
         "workers": args.workers, "threads": args.threads, "steps": args.steps,
         "samples_per_second_1": one, f"samples_per_second_{args.workers}": many,
         "ratio": many / one, "efficiency": many / one / args.workers,
-        "largest_loss_difference": max(abs(a - b) for a, b in zip(losses[1], losses[args.workers])),
+        "largest_loss_difference": largest if math.isfinite(largest) else None,
         "load_before": load, "cores": os.cpu_count()}
     if args.json:
         print(json.dumps(result))
-        return
-    print(f"1 worker:   {one:8.2f} samples/s   (rounds {', '.join(f'{r:.2f}' for r in rates[1])})")
-    print(f"{args.workers} workers:  {many:8.2f} samples/s   "
-          f"(rounds {', '.join(f'{r:.2f}' for r in rates[args.workers])})")
-    print(f"ratio {many / one:.2f}, efficiency {100 * many / one / args.workers:.0f} %, "
-          f"largest difference of a loss {result['largest_loss_difference']:.1e}")
-    print(f"{args.threads} threads a worker, {os.cpu_count()} cores, load {load:.1f} before the first run")
+    else:
+        print_text(args, rates, result)
+    if largest > LARGEST_DIFFERENCE:
+        sys.exit(f"train_workers.py: a loss of {args.workers} workers differs by {largest:.1e} from that of one; "
+                 f"expected at most {LARGEST_DIFFERENCE:.0e}")
 
 
 if __name__ == "__main__":

@@ -84,7 +84,8 @@ void add_train_command(CLI::App& app) {
   cmd->add_option("--config", args->config, "TOML file that says what to train")->required();
   CLI::Option* resume = cmd->add_flag("--resume", args->resume, "Go on from the newest checkpoint");
   CLI::Option* restart =
-      cmd->add_flag("--restart", args->restart, "Throw checkpoints away and begin anew")
+      cmd->add_flag("--restart", args->restart,
+                    "Throw checkpoints away and begin anew; replace the pool in [pool] out")
           ->excludes(resume);
   cmd->add_flag("--export", args->export_only, "Write the pool from the newest checkpoint")
       ->excludes(restart);

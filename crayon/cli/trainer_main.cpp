@@ -54,7 +54,8 @@ void add_options(CLI::App& app, TrainerArgs& args) {
   app.add_option("--config", args.config, "TOML file that says what to train")->required();
   auto* resume = app.add_flag("--resume", args.run.resume, "Go on from the newest checkpoint");
   auto* restart =
-      app.add_flag("--restart", args.run.restart, "Throw checkpoints away and begin anew");
+      app.add_flag("--restart", args.run.restart,
+                   "Throw checkpoints away and begin anew; replace the pool in [pool] out");
   resume->excludes(restart);
   app.add_flag("--export", args.run.export_only, "Write the pool from the newest checkpoint")
       ->excludes(restart);

@@ -60,11 +60,11 @@ struct PoolCheck {
 [[nodiscard]] std::vector<std::filesystem::path> find_pools(
     std::span<const std::filesystem::path> roots);
 
-/// Writes a pool folder anew: adapters (f16), gate and manifest. All files are written beside the
-/// old ones first and then moved in, the manifest last: an error leaves the old pool, and a kill
-/// the old one, the new one or a folder that does not open. Files that only the old manifest names
-/// are removed, all others stay. Fills in base ids, files, hashes, ranks and the id; entries
-/// without a name or file get "aI" ("shared") and "adapters/NAME.gguf".
+/// Writes a pool folder anew: adapters (f16), gate and manifest. No file of the old pool is touched
+/// before the manifest is replaced, so that an error or a kill leaves the old pool or the new one:
+/// where an old file has the name, the new one is "aI-2.gguf" until the old one is gone. Files that
+/// only the old manifest names are removed, all others stay. Fills in base ids, files, hashes,
+/// ranks and the id; entries without a name or file get "aI" ("shared") and "adapters/NAME.gguf".
 /// @param adapters  N, in the order of manifest.adapters (which may be empty: then N entries are
 ///                  made), followed by one for each entry of manifest.shared
 /// @throws Error InvalidArgument  the folder holds a pool and `overwrite` is false, numbers of

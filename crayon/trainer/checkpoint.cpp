@@ -55,6 +55,7 @@ std::string state_text(const Checkpoint& checkpoint) {
               {"base_sha256", checkpoint.base_sha256},
               {"number_type", checkpoint.number_type},
               {"config", checkpoint.config},
+              {"replaces", checkpoint.replaces},
               {"rng", checkpoint.plan.rng},
               {"epochs", checkpoint.plan.epochs},
               {"cursors", checkpoint.plan.cursors},
@@ -70,6 +71,7 @@ void read_state(const Json& json, Checkpoint& checkpoint) {
   checkpoint.base_sha256 = json.at("base_sha256").get<std::string>();
   checkpoint.number_type = json.at("number_type").get<std::string>();
   checkpoint.config = json.at("config").get<std::vector<std::string>>();
+  checkpoint.replaces = json.value("replaces", "");  // older ones know of none
   checkpoint.plan.rng = json.at("rng").get<std::vector<std::uint64_t>>();
   checkpoint.plan.epochs = json.at("epochs").get<std::vector<std::uint64_t>>();
   checkpoint.plan.cursors = json.at("cursors").get<std::vector<std::uint64_t>>();
@@ -206,6 +208,19 @@ Checkpoint CheckpointFolder::load_newest() const {
 void CheckpointFolder::clear() const {
   for (const auto& file : files()) fs::remove(file);
   fs::remove(log_file());
+}
+
+void CheckpointFolder::remove_leftovers(const FolderLock& /*lock*/) const {
+  std::vector<fs::path> leftovers;
+  std::error_code ignored;  // a file too many does no harm
+  for (const auto& entry : fs::directory_iterator(folder_, ignored)) {
+    const std::string name = entry.path().filename().string();  // as write_atomically() gives them
+    if (name.starts_with("step-") && name.find(".safetensors.") != std::string::npos &&
+        name.ends_with(".part")) {
+      leftovers.push_back(entry.path());
+    }
+  }
+  for (const fs::path& file : leftovers) fs::remove(file, ignored);
 }
 
 FolderLock::FolderLock(const fs::path& folder) {

@@ -115,6 +115,22 @@ TEST_F(Checkpoints, ASecondTrainerIsKeptOutUntilTheFirstEnds) {
   EXPECT_NO_THROW(const FolderLock third(folder_.path()));
 }
 
+TEST_F(Checkpoints, WhatAKilledSaveLeftIsRemovedAndNothingElse) {
+  folder_.save(some_checkpoint(3));
+  const FolderLock lock(folder_.path());
+  const auto put = [&](const std::string& name) {
+    write_atomically(folder_.path() / name, "half");
+    return folder_.path() / name;
+  };
+  const auto leftover = put("step-00000004.safetensors.aB3xYz.part");
+  const auto notes = put("notes.part"), copy = put("step-00000002.safetensors.old");
+  folder_.remove_leftovers(lock);
+  EXPECT_FALSE(std::filesystem::exists(leftover));
+  EXPECT_TRUE(std::filesystem::exists(notes));
+  EXPECT_TRUE(std::filesystem::exists(copy));
+  EXPECT_EQ(folder_.load_newest().step, 3);
+}
+
 TEST(SameRun, NamesEachChangedKeyWithBothValues) {
   const Checkpoint checkpoint = some_checkpoint(1);
   EXPECT_NO_THROW(check_same_run(checkpoint, checkpoint.config, "abc"));

@@ -30,15 +30,17 @@ fs::path find_upwards(const fs::path& folder, const fs::path& path) {
 }
 
 /// A file or folder, looked for; the key must be there.
-fs::path read_place(TomlSection& section, const std::string& key, const fs::path& folder) {
+/// @param todo  where it is not found
+fs::path read_place(TomlSection& section, const std::string& key, const fs::path& folder,
+                    const std::string& todo = "mend the path") {
   fs::path wanted;
   section.read(key, wanted);
   section.require(key);
   const fs::path found = find_upwards(folder, wanted);
   if (!found.empty()) return found;
   throw Error(ErrorCode::NotFound,
-              fmt::format("{} = \"{}\": no such file in {} or a folder above it; mend the path",
-                          key, wanted.string(), folder.string()));
+              fmt::format("{} = \"{}\": no such file in {} or a folder above it; {}", key,
+                          wanted.string(), folder.string(), todo));
 }
 
 void read_pool(TomlSection& root, const fs::path& folder, TrainPoolConfig& pool) {
@@ -58,7 +60,9 @@ void read_pool(TomlSection& root, const fs::path& folder, TrainPoolConfig& pool)
   section.read("shared_rank", pool.shared_rank, {0, 1024});
   if (section.has("shared_from")) {
     if (pool.shared_rank > 0) section.fail("shared_rank", "comes from shared_from; leave it out");
-    pool.shared_from = read_place(section, "shared_from", folder);
+    pool.shared_from = read_place(section, "shared_from", folder,
+                                  "it is the adapter of another run: train the config that makes "
+                                  "it first, or mend the path");
   }
   section.finish();
 }

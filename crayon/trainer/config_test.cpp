@@ -64,7 +64,9 @@ TEST_F(TrainConfigFile, ASharedAdapterThatIsThereBringsItsRankAndIsLookedForLike
               ::testing::ThrowsMessage<Error>(HasSubstr("comes from shared_from")));
   const std::string missing = "shared_from = \"data/none.gguf\"";
   EXPECT_THAT([&] { (void)parse_train_config(with("pool", missing), file()); },
-              ::testing::ThrowsMessage<Error>(HasSubstr("no such file")));
+              ::testing::ThrowsMessage<Error>(::testing::AllOf(
+                  HasSubstr("shared_from = \"data/none.gguf\": no such file"),
+                  HasSubstr("the adapter of another run: train the config that makes it first"))));
 }
 
 TEST_F(TrainConfigFile, GateLayerIsTheFirstAdaptedLayerAndAlphaTheRankUnlessSet) {

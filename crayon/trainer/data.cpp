@@ -48,6 +48,21 @@ RenderedPrompt render_item(const TrainConfig& config, const Model& model, const 
   return prompt;
 }
 
+/// Rows that are no items, and why.
+struct LeftOut {
+  std::size_t too_long = 0;
+  std::size_t unlabelled = 0;
+};
+
+/// What to do about a set none of whose rows can be used.
+std::string advice(const LeftOut& rows) {
+  std::string text;
+  if (rows.unlabelled > 0) text += "give its rows answers, ";
+  if (rows.too_long > 0) text += "raise [train] max_tokens, ";
+  if (text.empty()) text = "add rows to it, ";
+  return text + "or leave the set out";
+}
+
 class Loader {
  public:
   Loader(const TrainConfig& config, const Model& model) : config_(config), model_(model) {}
@@ -61,22 +76,24 @@ class Loader {
     const std::vector<Example> held_out =
         set.validation.empty() ? hold_out(set, train) : read_examples(set.validation);
     load_train(set, std::move(train), result);
-    load_validation(held_out, result);
+    const LeftOut of_validation = load_validation(held_out, result);
     // Free text has no choices to be right about: its sets are trained on, not validated.
     const bool needs_validation = result.multiple_choice > 0;
-    if (result.train.empty() || (needs_validation && result.validation.empty())) {
-      throw Error(ErrorCode::InvalidArgument,
-                  fmt::format("{}: set '{}' has {} usable training and {} validation items "
-                              "({} too long, {} without answer); expected at least one of each; "
-                              "raise [train] max_tokens or leave the set out",
-                              config_.file.string(), set.name, result.train.size(),
-                              result.validation.size(), result.too_long, result.unlabelled));
-    }
+    if (result.train.empty()) refuse(result, "training", {result.too_long, result.unlabelled});
+    if (needs_validation && result.validation.empty()) refuse(result, "validation", of_validation);
     return result;
   }
   [[nodiscard]] std::size_t count() const { return count_; }
 
  private:
+  [[noreturn]] void refuse(const ItemSet& set, const char* part, const LeftOut& rows) const {
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("{}: set '{}' has no usable {} item ({} too long, {} without answer); "
+                            "expected at least one; {}",
+                            config_.file.string(), set.name, part, rows.too_long, rows.unlabelled,
+                            advice(rows)));
+  }
+
   /// Takes the validation rows out of the training rows: the same ones for the same seed.
   std::vector<Example> hold_out(const TrainSet& set, std::vector<Example>& train) const {
     const std::size_t n = train.size();
@@ -125,16 +142,26 @@ class Loader {
     }
   }
 
-  void load_validation(const std::vector<Example>& examples, ItemSet& result) {
+  LeftOut load_validation(const std::vector<Example>& examples, ItemSet& result) {
+    LeftOut rows;
     const auto most = static_cast<std::size_t>(
         std::max(config_.train.validation_items, config_.train.calibration_items));
     const auto longest = 2 * static_cast<std::size_t>(config_.train.max_tokens);
     for (const Example& example : examples) {
-      if (result.validation.size() == most) return;
+      if (result.validation.size() == most) break;
       throw_if_interrupted();
-      if (example.kind != ExampleKind::Choices || !has_label(example)) continue;
-      if (auto item = tokenize(example, longest)) result.validation.push_back(std::move(*item));
+      if (!has_label(example)) {
+        ++rows.unlabelled;
+        continue;
+      }
+      if (example.kind != ExampleKind::Choices) continue;
+      if (auto item = tokenize(example, longest)) {
+        result.validation.push_back(std::move(*item));
+      } else {
+        ++rows.too_long;
+      }
     }
+    return rows;
   }
 
   /// Nothing when all choices together are longer than `longest` tokens, or a choice has none.

@@ -126,6 +126,7 @@ void Run::finish() {
   const GenericModels generic = fit_generic_models(inputs(), gate, items_.sets, notes_);
   report_.finished = true;
   if (!group_.leads()) return;
+  check_no_other_pool(config_.pool.out, own_pool(description_));  // of what came meanwhile
   export_pool(inputs(), gate, generic, model_->base(), checkpoint(), items_.sets);
   notes_ << fmt::format("pool written to {}", config_.pool.out.string()) << std::endl;
   log_->finished(report());

@@ -177,6 +177,40 @@ TEST_F(OwnData, ABadRowIsNamedByFileAndLine) {
                                   Property(&Error::what, HasSubstr("a.jsonl:4: 'choices'")))));
 }
 
+TEST_F(OwnData, ASetWithoutAUsableRowSaysWhatIsWrongWithItsRows) {
+  constexpr const char* kOpen = R"({{"question": "is {} even", "choices": ["yes", "no"]}})";
+  write("open.jsonl", kOpen, 3);
+  write("good.jsonl", kChoice, 3);
+  const std::string word(400, 'x');
+  write("long.jsonl", R"({{"question": ")" + word + R"( {}", "choices": ["a", "b"], "answer": 0}})",
+        3);
+  write("both.jsonl", kOpen, 1);
+  std::ofstream(folder_.path() / "both.jsonl", std::ios::app)
+      << read_text(folder_.path() / "long.jsonl");
+  const auto error_of = [&](const std::string& train, const std::string& validation) {
+    const TrainConfig made =
+        config("[[set]]\nname = \"s\"\ntrain = \"" + train + "\"\nvalidation = \"" + validation +
+               "\"\nlicence = \"CC0-1.0\"\n");
+    try {
+      (void)load(made);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("nothing was thrown");
+  };
+  const auto ends = [](const std::string& part) { return ::testing::EndsWith(part); };
+  EXPECT_THAT(error_of("open.jsonl", "good.jsonl"),
+              AllOf(HasSubstr("set 's' has no usable training item (0 too long, 3 without answer)"),
+                    ends("; give its rows answers, or leave the set out")));
+  EXPECT_THAT(error_of("long.jsonl", "good.jsonl"),
+              ends("; raise [train] max_tokens, or leave the set out"));
+  EXPECT_THAT(error_of("both.jsonl", "good.jsonl"),
+              ends("; give its rows answers, raise [train] max_tokens, or leave the set out"));
+  EXPECT_THAT(error_of("good.jsonl", "open.jsonl"),
+              AllOf(HasSubstr("no usable validation item (0 too long, 3 without answer)"),
+                    ends("; give its rows answers, or leave the set out")));
+}
+
 TEST_F(OwnData, AFolderWithNamesOfItsOwnOrTwiceOrEmptyIsRefused) {
   write("sets/a.jsonl", kChoice, 3);
   write("empty/notes.txt", "x", 1);

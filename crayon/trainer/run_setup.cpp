@@ -108,7 +108,10 @@ Run::Run(const TrainConfig& config, const TrainRunOptions& options, ProcessGroup
       notes_(notes),
       folder_(config.train.checkpoints) {
   std::optional<Checkpoint> stored;
-  if (group_.leads()) stored = open_folder();
+  if (group_.leads()) {
+    stored = open_folder();
+    check_out(stored);
+  }
   open_inputs();
   start(stored);
   group_.meet("started");
@@ -121,10 +124,11 @@ Run::Run(const TrainConfig& config, const TrainRunOptions& options, ProcessGroup
   first_samples_ = samples_;
 }
 
-/// Locks the folder. @return the checkpoint to go on from, if asked for
+/// Locks the folder and tidies it. @return the checkpoint to go on from, if asked for
 std::optional<Checkpoint> Run::open_folder() {
   const auto newest = folder_.newest();
   lock_.emplace(config_.train.checkpoints);
+  folder_.remove_leftovers(*lock_);
   if (newest && !options_.restart && !options_.resume && !options_.export_only) {
     throw Error(ErrorCode::InvalidArgument,
                 fmt::format("{}: a run was stopped here; use --resume to go on from it, or "
@@ -133,6 +137,20 @@ std::optional<Checkpoint> Run::open_folder() {
   }
   if (!options_.resume && !options_.export_only) return std::nullopt;
   return folder_.load_newest();
+}
+
+OwnPool Run::own_pool(std::vector<std::string> config) const {
+  return {.replaces = replaces_,
+          .config = std::move(config),
+          .n_adapters = static_cast<std::size_t>(config_.pool.n_adapters)};
+}
+
+/// Refuses before the work what would stand in the way of the pool at its end.
+void Run::check_out(const std::optional<Checkpoint>& stored) {
+  const fs::path& out = config_.pool.out;
+  check_pool_place(out);
+  replaces_ = options_.restart ? pool_stamp(out) : stored ? stored->replaces : "";
+  check_no_other_pool(out, own_pool(stored ? stored->config : std::vector<std::string>()));
 }
 
 /// Model and data, the same for all workers.
@@ -235,6 +253,7 @@ Checkpoint Run::checkpoint() const {
   now.base_sha256 = model_->base().sha256;
   now.number_type = to_string(type_);
   now.config = description_;
+  now.replaces = replaces_;
   now.plan = plan_->state();
   now.validation = validation_;
   now.tensors = learner_->tensors();

@@ -130,7 +130,7 @@ TEST_F(SharedAdapter, OneThatIsThereIsTakenAsItIs) {
   }
   second.pool.first_layer = 2;
   second.train.checkpoints = folder_.path() / "third_checkpoints";
-  EXPECT_THAT([&] { (void)train_pool(second, {}, notes_); },
+  EXPECT_THAT([&] { (void)train_pool(second, {.restart = true}, notes_); },
               ::testing::ThrowsMessage<Error>(::testing::HasSubstr("first_layer")));
 }
 

@@ -120,7 +120,8 @@ class ProcessGroup;  // crayon/trainer/workers.h
 
 struct TrainRunOptions {
   bool resume = false;          ///< Go on from the newest checkpoint.
-  bool restart = false;         ///< Throw the checkpoints away and begin anew.
+  bool restart = false;         ///< Throw the checkpoints away and begin anew; the pool that stands
+                                ///< in `out` now will be replaced.
   bool export_only = false;     ///< Write the pool from the newest checkpoint; no training.
   double slice_minutes = 0;     ///< Over the config's, when not 0.
   int threads = 0;              ///< Of this machine; over the config's, when not 0.
@@ -150,12 +151,15 @@ struct TrainReport {
 /// Trains, resumes or exports. Notes go to `notes`: a progress line and a table at each validation.
 ///
 /// @throws Error InvalidArgument  a checkpoint exists and neither resume nor restart is asked for;
-///                                resume with a changed config (names the changed keys); no usable
-///                                item in a set; a loss that is not finite (checkpoints are kept)
+///                                `out` is a file, or holds a pool that is neither of this run nor
+///                                there when it was restarted; resume with a changed config
+///                                (names the changed keys); no usable item in a set; a loss that
+///                                is not finite (checkpoints are kept)
 /// @throws Error NotFound         resume or export without a checkpoint
 /// @throws Error CorruptFile      a truncated or foreign checkpoint
 /// @throws Error Incompatible     a checkpoint made for another base model
-/// @throws Error Unavailable      another trainer works in the checkpoints' folder
+/// @throws Error Unavailable      another trainer works in the checkpoints' folder; it or `out`
+///                                cannot be written
 /// @throws Interrupted            Ctrl-C: after the step, with a checkpoint written
 TrainReport train_pool(const TrainConfig& config, const TrainRunOptions& options,
                        std::ostream& notes);

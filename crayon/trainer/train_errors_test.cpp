@@ -62,11 +62,14 @@ class TrainingFails : public ::testing::Test {
   [[nodiscard]] CheckpointFolder checkpoints() const {
     return CheckpointFolder(path("checkpoints"));
   }
-  /// Nothing half written lies about, and the run goes on from step `step`.
-  void expect_goes_on_from(std::int64_t step) {
+  void expect_nothing_half_written() const {
     for (const auto& entry : fs::recursive_directory_iterator(folder_.path())) {
       EXPECT_NE(entry.path().extension(), ".part") << entry.path();
     }
+  }
+  /// Nothing half written lies about, and the run goes on from step `step`.
+  void expect_goes_on_from(std::int64_t step) {
+    expect_nothing_half_written();
     EXPECT_EQ(checkpoints().load_newest().step, step);
     TrainRunOptions rest;
     rest.resume = true;
@@ -113,6 +116,36 @@ TEST_F(TrainingFails, AFullDiskAtThePoolKeepsTheCheckpoint) {
   EXPECT_FALSE(fs::exists(path("pool/pool.json")));
   EXPECT_EQ(checkpoints().load_newest().step, 12);
   EXPECT_TRUE(run(exported).finished);
+}
+
+TEST_F(TrainingFails, AKillAtACheckpointLeavesNothingForGoodOnceTheRunIsTakenUp) {
+  begin();
+  const fs::path half = path("checkpoints/step-00000008.safetensors.aB3xYz.part");
+  write_atomically(half, "half");
+  {
+    const FolderLock other(path("checkpoints"));  // another trainer may be writing it
+    expect_error([&] { (void)run({.resume = true}); }, ErrorCode::Unavailable,
+                 {"another crayon-trainer"});
+    EXPECT_TRUE(fs::exists(half));
+  }
+  EXPECT_TRUE(run({.resume = true}).finished);
+  expect_nothing_half_written();
+  write_atomically(half, "half");
+  EXPECT_TRUE(run({.restart = true}).finished);
+  expect_nothing_half_written();
+}
+
+TEST_F(TrainingFails, AFullDiskAtTheLogIsSaidOnceAndTheRunGoesOn) {
+  fs::create_directory(path("checkpoints"));
+  fs::create_symlink("/dev/full", path("checkpoints/log.jsonl"));
+  ::testing::internal::CaptureStderr();
+  EXPECT_TRUE(run().finished);
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  const auto first = said.find("warning: ");
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_THAT(said, AllOf(HasSubstr(path("checkpoints/log.jsonl").string()),
+                          HasSubstr("No space left on device"), HasSubstr("training goes on")));
+  EXPECT_EQ(said.find("warning: ", first + 1), std::string::npos) << said;
 }
 
 TEST_F(TrainingFails, AnUnreadableRowIsNamedByFileAndLine) {

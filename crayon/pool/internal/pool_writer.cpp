@@ -54,8 +54,8 @@ std::vector<std::string> files_of_pool(const fs::path& folder) {
   }
 }
 
-/// Until the manifest is moved the old one, where there is one, refuses files that took the place
-/// of its own by their hashes.
+/// The manifest comes last: where no other file has the name of an old one, the old pool is whole
+/// until then.
 void replace_files(const fs::path& folder, const std::vector<PoolFile>& files,
                    const std::vector<std::string>& kept) {
   const std::vector<std::string> old = files_of_pool(folder);

@@ -28,7 +28,9 @@ void add_manifest(const PoolManifest& manifest, std::vector<PoolFile>& files,
                   const std::filesystem::path& folder);
 
 /// Puts files into a pool's folder, which is made if need be, the last one (the manifest) last.
-/// Then removes the files of the pool that was there but those that `kept` names.
+/// Then removes the files of the pool that was there but those that `kept` names. A kill leaves the
+/// old pool or the new one, as long as no file but the manifest has the name of an old one with
+/// other bytes.
 /// @throws Error InvalidArgument, Unavailable  the old pool is as it was
 void put_files(const std::filesystem::path& folder, const std::vector<PoolFile>& files,
                const std::vector<std::string>& kept = {});

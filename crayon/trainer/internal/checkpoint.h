@@ -24,6 +24,7 @@ struct Checkpoint {
   std::string base_sha256;
   std::string number_type;          ///< Resolved: "f32" or "bf16".
   std::vector<std::string> config;  ///< describe_train_config() and the data's hashes.
+  std::string replaces;             ///< OwnPool::replaces of the run.
   PlanState plan;
   std::vector<TrainValidation> validation;     ///< The last one; empty before it.
   std::map<std::string, FloatTensor> tensors;  ///< By name; see Learner::tensors().
@@ -35,6 +36,8 @@ struct Checkpoint {
 /// @throws Error CorruptFile  truncated, or not a checkpoint of the trainer
 [[nodiscard]] Checkpoint read_checkpoint(std::span<const std::byte> bytes,
                                          const std::filesystem::path& file);
+
+class FolderLock;
 
 /// "step-00001200.safetensors" in a folder, the last two kept.
 class CheckpointFolder {
@@ -53,6 +56,9 @@ class CheckpointFolder {
   [[nodiscard]] Checkpoint load_newest() const;
   /// Removes checkpoints and log.
   void clear() const;
+  /// Removes what a save that was killed left half written.
+  /// @param lock  of this folder: with it nobody else is just writing one
+  void remove_leftovers(const FolderLock& lock) const;
 
  private:
   [[nodiscard]] std::vector<std::filesystem::path> files() const;  ///< Oldest first.

@@ -16,6 +16,7 @@
 #include "crayon/trainer/internal/data.h"
 #include "crayon/trainer/internal/learner.h"
 #include "crayon/trainer/internal/plan.h"
+#include "crayon/trainer/internal/pool_place.h"
 #include "crayon/trainer/internal/process_group.h"
 #include "crayon/trainer/internal/train_log.h"
 #include "crayon/trainer/internal/validate.h"
@@ -35,6 +36,7 @@ class Run {
   using Clock = std::chrono::steady_clock;
 
   [[nodiscard]] std::optional<Checkpoint> open_folder();
+  void check_out(const std::optional<Checkpoint>& stored);
   void open_inputs();
   void open_shared();
   void start(const std::optional<Checkpoint>& stored);
@@ -56,6 +58,7 @@ class Run {
   [[nodiscard]] ValidationInputs inputs() {
     return {config_, *network_, *cache_, *learner_, whitening_, group_};
   }
+  [[nodiscard]] OwnPool own_pool(std::vector<std::string> config) const;
   void finish();
   [[nodiscard]] TrainReport& report();
 
@@ -66,6 +69,7 @@ class Run {
   const Clock::time_point start_ = Clock::now();
   CheckpointFolder folder_;
   std::optional<FolderLock> lock_;  ///< Folder and log are worker 0's.
+  std::string replaces_;            ///< See OwnPool; worker 0's too.
   std::filesystem::path base_file_;
   std::shared_ptr<Model> model_;
   std::optional<Adapter> shared_from_;

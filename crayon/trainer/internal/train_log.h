@@ -1,5 +1,6 @@
 // log.jsonl of a training run: one object a step, and one a validation. Appended to, so a resumed
-// run goes on in it; no text of any example.
+// run goes on in it; no text of any example. Where it cannot be written any more (a full disk) it
+// ends with a warning: training goes on.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,9 @@ class TrainLog {
   void finished(const TrainReport& report);
 
  private:
+  void write(const std::string& line);
+
+  std::filesystem::path file_;
   std::ofstream out_;
 };
 
