@@ -169,7 +169,8 @@ class Remote {
   [[nodiscard]] RemoteAnswer complete(const std::string& prompt, const ChatOptions& options,
                                       const OnText& on_text = {});
   /// The names of the models, in its order, of the first server that answers; asked once each.
-  [[nodiscard]] std::vector<std::string> models();
+  /// @param hooks  `may_send` and `cancelled` are heard. @throws as chat()
+  [[nodiscard]] std::vector<std::string> models(const RemoteHooks& hooks = {});
 
  private:
   [[nodiscard]] RemoteAnswer call(const wire::Ask& ask, const RemoteHooks& hooks);

@@ -128,8 +128,9 @@ class Turnstile {
   void check(const SendIntent& intent) {
     const Verdict verdict = look(options_, contents(messages_));
     if (verdict.rule != Rule::Send) throw Kept(verdict.reason);
-    if (intent.model.empty()) return;  // only asks which models there are: no text, no cost
-    const bool allowed = options_.models.empty() ||
+    // Without a model's name it is only asked which models there are: the call that this is for is
+    // paid before, so that a budget without room for it lets nothing out at all.
+    const bool allowed = intent.model.empty() || options_.models.empty() ||
                          std::ranges::find(options_.models, intent.model) != options_.models.end();
     if (!allowed) throw Kept("model not allowed");
     price_ = intent.price;
@@ -241,6 +242,26 @@ ServerDoor::Reply ServerDoor::chat(const std::vector<ChatMessage>& messages, con
   }
   reply.answer.text = redaction->restore(reply.answer.text);
   return reply;
+}
+
+std::vector<std::string> ServerDoor::models() {
+  RemoteHooks hooks;
+  hooks.may_send = [this](const SendIntent& intent) -> SendVerdict {
+    if (options_.budget == nullptr) return {.may = true, .reason = {}};
+    try {  // room for the least call that there is; it is given back at once
+      Payment(options_, {1, 1, money_for(intent.price, 1, 1)}).spent({});
+      return {.may = true, .reason = {}};
+    } catch (const Kept& kept) {
+      return {.may = false, .reason = kept.what()};
+    }
+  };
+  try {
+    return remote_.models(hooks);
+  } catch (const MustStay& stays) {
+    throw Kept(stays.check_failed() ? std::string(kFailed) : stays.what());
+  } catch (const Error& error) {
+    throw NoReply(error.code(), error.what(), 0);
+  }
 }
 
 ServerDoor::Reply ServerDoor::paid(const std::vector<ChatMessage>& messages, const ChatOptions& how,

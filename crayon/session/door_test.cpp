@@ -254,6 +254,30 @@ TEST_F(Door, AServerThatIsNotNamedAModelIsAskedForItsFirstOneWhereThatIsAllowed)
   EXPECT_NO_THROW((void)ServerDoor(unnamed, same).chat(kHello, {}));
 }
 
+TEST_F(Door, ASpentBudgetDoesNotEvenLetOutTheQuestionWhichModelsThereAre) {
+  Remote unnamed({.url = server_.url(), .price = {1, 1}});
+  ScriptedBudget spent([](auto&) { return Reservation{false, 0, "daily calls (0 of 0)"}; });
+  ServerDoor door(unnamed, {.budget = &spent});
+  EXPECT_THAT([&] { (void)door.chat(kHello, {}); }, kept("budget spent: daily calls (0 of 0)"));
+  EXPECT_THAT([&] { (void)door.models(); }, kept("budget spent: daily calls (0 of 0)"));
+  EXPECT_EQ(spent.aside.tokens, 1) << "a limit of no token or no money leaves no room either";
+  EXPECT_GT(spent.aside.money, 0);
+  EXPECT_TRUE(server_.heard().empty());
+}
+
+TEST_F(Door, TheQuestionWhichModelsThereAreIsNoCallOfItsOwn) {
+  Remote unnamed({.url = server_.url()});
+  ScriptedBudget budget([](auto&) { return Reservation{true, 1, {}}; });
+  ServerDoor door(unnamed, {.budget = &budget});
+  EXPECT_THAT(door.models(), ElementsAre("big"));
+  EXPECT_EQ(budget.settled, 1);
+  EXPECT_EQ(budget.spent.calls, 0) << "it is given back";
+  (void)door.chat(kHello, {});
+  EXPECT_EQ(budget.settled, 2);
+  EXPECT_EQ(budget.spent.calls, 1);
+  EXPECT_EQ(budget.spent.tokens, 6);
+}
+
 TEST_F(Door, AServerThatCannotBeReachedCostsNothingAndTheNextOneIsPaid) {
   ScriptedBudget budget([](auto&) { return Reservation{true, 1, {}}; });
   const RemoteServer down{.url = "http://127.0.0.1:9", .model = "big", .price = {1e6, 1e6}};
