@@ -88,6 +88,9 @@ class Call {
               .deadline = deadline_,
               .first_text = first_text(i, start),
               .timeouts = options_.timeouts};
+    turn.on_refused = [&](const Refused& refused) {
+      report(turn, {}, start, refused.what(), refused.status());
+    };
     ++place.turns;
     std::optional<RemoteAnswer> answer;
     try {

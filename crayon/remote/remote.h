@@ -116,7 +116,8 @@ class MustStay : public Error {
   bool check_failed_;
 };
 
-/// One server's turn in a call, when it has ended.
+/// One request that a server had a turn for, when it has ended. A turn has several where a server
+/// refuses an extra of ours (log-probs, usage in a stream) and is asked again without it.
 struct RemoteAttempt {
   std::size_t server = 0;
   std::string origin{};
