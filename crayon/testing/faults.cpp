@@ -201,13 +201,31 @@ std::vector<Fault> body_faults() {
 
 std::vector<Fault> stream_faults() {
   const std::string cut = good_json(std::string(kJson).substr(0, 60));
+  const std::string error_event =
+      "data: {\"error\":{\"message\":\"out of memory\",\"code\":500}}\n\n";
+  const auto spoken = [&](const char* name, const std::string& then) {
+    return Fault{.name = name, .reason = "", .serve = either(cut, kPiece + then), .spoke = true};
+  };
   return {
+      spoken("a stream cut short after some text", ""),
+      spoken("a stream cut inside an event after some text", "data: {\"choices\":[{\"del"),
+      spoken("an error event after some text", error_event),
+      spoken("an event of garbage after some text", "data: nonsense\n\n"),
+      {.name = "a stream that stalls after some text",
+       .reason = "sent nothing for",
+       .serve =
+           [](FaultyPeer& peer) {
+             if (peer.read_request() &&
+                 (!peer.stream || peer.send(kEventHead + std::string(kPiece))))
+               peer.wait_for_close();
+           },
+       .slow = true,
+       .spoke = true},
       {"a stream cut short", "", either(cut, kEmptyPiece)},
       {"a stream cut inside an event", "", either(cut, "data: {\"choices\":[{\"del")},
       {"a stream without an end", "", either(cut, kEmptyPiece + ": ping\n\n"s)},
       {"a stream without [DONE]", nullptr, either(good_json(), kPiece + std::string(kStop))},
-      {"an error event", "",
-       either(cut, "data: {\"error\":{\"message\":\"out of memory\",\"code\":500}}\n\n")},
+      {"an error event", "", either(cut, error_event)},
       {"an event of garbage", "", either(cut, "data: nonsense\n\n"s + kDone)},
       {"an event without end", "", endless(kEventHead + "data: "s, std::string(64 << 10, 'x'))},
       {"JSON in place of a stream", nullptr, say(good_json())},

@@ -60,6 +60,8 @@ struct Fault {
   bool tls = false;
   CertificateFault certificate = CertificateFault::None;
   bool handshake = true;  ///< false: the https server speaks no TLS.
+  /// A stream has said "B" before it goes wrong: the user has it, so nobody else may answer.
+  bool spoke = false;
 };
 
 /// Every fault that a server can have on a connection: more than 40.

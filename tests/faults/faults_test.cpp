@@ -1,5 +1,6 @@
 // Each fault once for a question with choices and once for a streamed answer: the user gets the
-// device's answer, the reason says what the server did, and the key is in no message.
+// device's answer, the reason says what the server did, and the key is in no message. Where some
+// text of a stream was given before, that is an error: nobody else goes on with it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -15,13 +16,16 @@ using namespace std::chrono_literals;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::Property;
+using ::testing::Throws;
 
 class Faults : public ::testing::TestWithParam<Fault> {
  protected:
   /// Nothing of the servers is waited for longer than the call's own deadline; the rest is slack
   /// for a busy machine.
-  static void expect_in_time(const Answer& answer, const HttpTimeouts& timeouts) {
-    EXPECT_LT(answer.seconds, std::chrono::duration<double>(timeouts.total + 10s).count());
+  static void expect_in_time(double seconds) {
+    const auto most = patience(GetParam()).total + 10s;
+    EXPECT_LT(seconds, std::chrono::duration<double>(most).count());
   }
   static void expect_device(const Answer& answer, const std::string& reason) {
     EXPECT_EQ(answer.side, Side::Device);
@@ -30,21 +34,32 @@ class Faults : public ::testing::TestWithParam<Fault> {
                                      Not(HasSubstr("one two")), Not(HasSubstr("is it"))));
   }
 
+  [[nodiscard]] RemoteOptions options(const FaultyServer& server) const {
+    RemoteOptions options;
+    options.servers = {world_.server(server.url(GetParam().tls))};
+    options.timeouts = patience(GetParam());
+    options.retry = quick_retries();
+    return options;
+  }
+  OnText listen() {
+    return [this](std::string_view piece) {
+      said_ += piece;
+      return true;
+    };
+  }
+
   FaultWorld world_;
+  std::string said_;
 };
 
 TEST_P(Faults, CostNoAnswerToAQuestionWithChoices) {
   const Fault& fault = GetParam();
   FaultyServer server(world_.authority(), [&](int) { return &fault; });
-  RemoteOptions options;
-  options.servers = {world_.server(server.url(fault.tls))};
-  options.timeouts = patience(fault.slow);
-  options.retry = quick_retries();
-  Remote remote(options);
+  Remote remote(options(server));
 
   const Answer answer = world_.answerer(remote).answer(FaultWorld::choice_question());
 
-  expect_in_time(answer, options.timeouts);
+  expect_in_time(answer.seconds);
   if (fault.reason == nullptr) {
     EXPECT_EQ(answer.side, Side::Server) << answer.reason;
     EXPECT_EQ(answer.text, "no");
@@ -54,24 +69,16 @@ TEST_P(Faults, CostNoAnswerToAQuestionWithChoices) {
   }
 }
 
-TEST_P(Faults, CostNoStreamedAnswerAndNothingIsSaidTwice) {
+class SilentFaults : public Faults {};
+TEST_P(SilentFaults, CostNoStreamedAnswerAndNothingIsSaidTwice) {
   const Fault& fault = GetParam();
   FaultyServer server(world_.authority(), [&](int) { return &fault; });
-  RemoteOptions options;
-  options.servers = {world_.server(server.url(fault.tls))};
-  options.timeouts = patience(fault.slow);
-  options.retry = quick_retries();
-  Remote remote(options);
-  std::string said;
+  Remote remote(options(server));
 
-  const Answer answer =
-      world_.answerer(remote).answer(FaultWorld::free_question(), [&](std::string_view piece) {
-        said += piece;
-        return true;
-      });
+  const Answer answer = world_.answerer(remote).answer(FaultWorld::free_question(), listen());
 
-  expect_in_time(answer, options.timeouts);
-  EXPECT_EQ(said, answer.text);
+  expect_in_time(answer.seconds);
+  EXPECT_EQ(said_, answer.text);
   if (fault.reason == nullptr) {
     EXPECT_EQ(answer.side, Side::Server) << answer.reason;
     EXPECT_EQ(answer.text, "B");
@@ -81,6 +88,44 @@ TEST_P(Faults, CostNoStreamedAnswerAndNothingIsSaidTwice) {
   }
 }
 
+class SpokenFaults : public Faults {};
+TEST_P(SpokenFaults, AreAnErrorAndNobodyElseGoesOn) {
+  const Fault& fault = GetParam();
+  FaultyServer server(world_.authority(), [&](int) { return &fault; });
+  FaultyServer second(world_.authority(), [](int) { return nullptr; });
+  RemoteOptions both = options(server);
+  both.servers.push_back(world_.server(second.url()));
+  Remote remote(both);
+  std::vector<DecisionRecord> log;
+  Answerer answerer = world_.answerer(remote, &log);
+
+  EXPECT_THAT(
+      [&] { (void)answerer.answer(FaultWorld::free_question(), listen()); },
+      Throws<Error>(AllOf(
+          Property(&Error::code, ErrorCode::Unavailable),
+          Property(&Error::what, AllOf(HasSubstr("127.0.0.1"), HasSubstr("not the whole answer"),
+                                       Not(HasSubstr("secret")), Not(HasSubstr("one two")))))));
+
+  EXPECT_EQ(said_, "B");
+  EXPECT_EQ(second.connections(), 0);
+  ASSERT_EQ(log.size(), 1u);
+  EXPECT_TRUE(log[0].server);
+  EXPECT_EQ(log[0].reason, "server broke off");
+  EXPECT_GT(log[0].money, 0);
+  expect_in_time(log[0].seconds);
+}
+
+TEST_P(SpokenFaults, CostNoAnswerThatIsNotShownBeforeItIsWhole) {
+  const Fault& fault = GetParam();
+  FaultyServer server(world_.authority(), [&](int) { return &fault; });
+  Remote remote(options(server));
+
+  const Answer answer = world_.answerer(remote).answer(FaultWorld::free_question());
+
+  expect_device(answer, "");
+  EXPECT_THAT(answer.text, HasSubstr(FaultWorld::free_answer()));
+}
+
 std::string test_name(const ::testing::TestParamInfo<Fault>& info) {
   std::string name = info.param.name;
   std::replace_if(
@@ -88,7 +133,15 @@ std::string test_name(const ::testing::TestParamInfo<Fault>& info) {
   return name;
 }
 
+std::vector<Fault> faults_that(bool spoke) {
+  std::vector<Fault> some = all_faults();
+  std::erase_if(some, [spoke](const Fault& fault) { return fault.spoke != spoke; });
+  return some;
+}
+
 INSTANTIATE_TEST_SUITE_P(Each, Faults, ::testing::ValuesIn(all_faults()), test_name);
+INSTANTIATE_TEST_SUITE_P(Each, SilentFaults, ::testing::ValuesIn(faults_that(false)), test_name);
+INSTANTIATE_TEST_SUITE_P(Each, SpokenFaults, ::testing::ValuesIn(faults_that(true)), test_name);
 
 TEST(FaultTable, HasAtLeast25FaultsOfDifferentNames) {
   std::set<std::string> names;
@@ -144,7 +197,7 @@ TEST_F(Unreachable, ALookUpThatTakesTooLong) {
   std::atomic<int> asked = 0;
   RemoteOptions options;
   options.servers = {world_.server("http://llm.example")};
-  options.timeouts = patience(true);
+  options.timeouts = kShortPatience;
   options.look_up = [&](const std::string&) {
     ++asked;
     while (!over) std::this_thread::sleep_for(1ms);
@@ -166,7 +219,7 @@ TEST_F(Unreachable, AnAddressThatSwallowsEverythingLeavesTimeForTheNext) {
   FaultyServer server(world_.authority(), [](int) { return nullptr; });
   RemoteOptions options;
   options.servers = {world_.server("http://llm.example:" + server.url().substr(17))};
-  options.timeouts = patience(false);
+  options.timeouts = kLongPatience;
   options.timeouts.connect = 2s;
   // The first address is kept for documentation: nobody answers there, or the network says so.
   options.look_up = [](const std::string&) {
@@ -183,7 +236,7 @@ TEST_F(Unreachable, ASecondServerAnswersInPlaceOfEachThatFails) {
     FaultyServer first(world_.authority(), [&](int) { return &fault; });
     RemoteOptions options;
     options.servers = {world_.server(first.url(fault.tls)), world_.server(second.url())};
-    options.timeouts = patience(false);
+    options.timeouts = kLongPatience;
     const Answer answer = ask(options);
     EXPECT_EQ(answer.side, Side::Server) << fault.name << ": " << answer.reason;
   }
