@@ -60,14 +60,24 @@ Example example_of(const AskArgs& args) {
 
 void ask_one(const AskArgs& args, Answerer& answerer, std::ostream& out, std::ostream& notes) {
   const bool stream = !args.common.json && args.choices.empty() && isatty(STDOUT_FILENO) == 1;
+  bool began = false;
   OnText on_text;
   if (stream) {
-    on_text = [&out](std::string_view piece) {
+    on_text = [&](std::string_view piece) {
+      began = true;
       out << piece << std::flush;
       return !interrupted();
     };
   }
-  const Answer answer = answerer.answer(example_of(args), on_text);
+  const auto ask = [&] {
+    try {
+      return answerer.answer(example_of(args), on_text);
+    } catch (...) {  // what is said of it gets a line of its own
+      if (began) out << '\n' << std::flush;
+      throw;
+    }
+  };
+  const Answer answer = ask();
   if (args.common.json) {
     out << answer_json(answer) << '\n';
     return;

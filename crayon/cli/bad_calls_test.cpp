@@ -1,4 +1,5 @@
 // What the program says of wrong calls and files: one line, its status, nothing half written.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,6 +12,7 @@
 namespace crayon {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -135,6 +137,60 @@ TEST_F(Program, BadCallsGiveOneClearLineTheRightStatusAndNoFile) {
     EXPECT_EQ(done.out, "") << call.args;
   }
   EXPECT_EQ(world_->files(), before);
+}
+
+/// Flags with a fraction, behind the subcommand that has them.
+const std::pair<const char*, const char*> kFractions[] = {
+    {"ask --task base hi", "server-timeout"},
+    {"ask --task base hi", "server-share"},
+    {"ask --task base hi", "budget-daily-money"},
+    {"ask --task base hi", "budget-monthly-money"},
+    {"ask --task base hi", "max-risk"},
+    {"ask --task base hi", "max-regret"},
+    {"ask --task base --value 1 hi", "price"},
+    {"ask --task base --price 1 hi", "value"},
+    {"ask --task base --price 1 --value 1 hi", "server-right"},
+    {"serve", "server-timeout"},
+    {"bench customize", "slice-minutes"},
+    {"bench route", "slice-minutes"},
+    {"train --config none.toml", "slice-minutes"},
+    {"pool new new --prompts examples.jsonl", "temperature"},
+    {"pool add pool x --examples examples.jsonl --licence x --trained-on x", "strength"},
+    {"blend --pool pool -o new.gguf", "weights"},
+    {"customize --pool pool --examples examples.jsonl", "weights"},
+};
+
+TEST_F(Program, AFlagWithAFractionTakesNoNumberThatIsNotFinite) {
+  for (const auto& [call, flag] : kFractions) {
+    for (const char* value : {"nan", "-nan", "inf", "1e999"}) {
+      const std::string args = fmt::format("{} --{}={}", call, flag, value);
+      const ProgramRun done = run(args);
+      EXPECT_EQ(done.status, 2) << args << "\n" << done.notes;
+      EXPECT_THAT(done.notes,
+                  AllOf(HasSubstr(std::string("--") + flag), HasSubstr("finite number")))
+          << args;
+      EXPECT_EQ(std::ranges::count(done.notes, '\n'), 1) << args << "\n" << done.notes;
+    }
+  }
+}
+
+TEST_F(Program, NorDoTheEnvironmentAndCrayonToml) {
+  const auto refused = [](const ProgramRun& done, const char* flag) {
+    EXPECT_EQ(done.status, 2) << flag << "\n" << done.notes;
+    EXPECT_THAT(done.notes, AllOf(HasSubstr(flag), HasSubstr("finite number")));
+  };
+  const std::string ask = "ask --model model.gguf --task base hi";
+  refused(run(ask, {}, "CRAYON_SERVER_TIMEOUT=nan"), "--server-timeout");
+  refused(run(ask, {}, "CRAYON_BUDGET_DAILY_MONEY=nan"), "--budget-daily-money");
+  for (const char* line :
+       {"server-timeout = nan", "[ask]\nserver-timeout = inf", "budget-daily-money = nan"}) {
+    world_->write("crayon.toml", line);
+    refused(run(ask),
+            std::string(line).find("budget") == 0 ? "--budget-daily" : "--server-timeout");
+  }
+  std::filesystem::remove(world_->path("crayon.toml"));
+  refused(run("ask --model model.gguf --task base --server-url http://x --server-price nan hi"),
+          "--server-price");
 }
 
 TEST_F(Program, AFailedCallLeavesTheOldFileAsItWas) {

@@ -10,6 +10,7 @@
 #include "crayon/base/files.h"
 #include "crayon/cli/commands.h"
 #include "crayon/cli/common.h"
+#include "crayon/cli/internal/finite.h"
 #include "crayon/cli/report.h"
 #include "crayon/formats/adapter_file.h"
 #include "crayon/pool/pool.h"
@@ -54,6 +55,7 @@ void add_blend_command(CLI::App& app) {
   cmd->add_option("--pool", args->pool, "Pool folder")->required();
   cmd->add_option("--weights", args->weights, "N numbers, one for each gated adapter")
       ->delimiter(',')
+      ->check(finite_number())
       ->required();
   add_blend_options(*cmd, args->blend);
   cmd->add_option("--dtype", args->dtype, "Number type of the file: f32, f16, bf16 or q8_0")

@@ -13,9 +13,9 @@
 #include "crayon/base/log.h"
 #include "crayon/cli/commands.h"
 #include "crayon/cli/common.h"
+#include "crayon/cli/marks.h"
 #include "crayon/cli/outgoing.h"
 #include "crayon/cli/report.h"
-#include "crayon/formats/adapter_file.h"
 #include "crayon/formats/examples.h"
 #include "crayon/session/device.h"
 
@@ -63,32 +63,23 @@ std::vector<JudgedSignals> judge(const CalibrateArgs& args, const OpenTask& task
   return judged;
 }
 
-/// Marks of this task's answers, of the kind that its labels have: choices, or free text.
-std::vector<JudgedSignals> marks_of(const CalibrateArgs& args, const OpenTask& task) {
+/// The marks to learn from.
+std::vector<JudgedSignals> wanted_marks(const CalibrateArgs& args, const OpenTask& task) {
   if (!args.feedback) return {};
-  std::vector<JudgedDecision> marks;
   try {
-    marks = Store().judged(task.name);
+    return marks_of(task, Store().judged(task.name));
   } catch (const Error& error) {
     if (args.data.empty()) throw;
     log_warning(fmt::format("{}; no mark is used", error.what()));
+    return {};
   }
-  const auto of_choices = judged_by_marks(marks, true);
-  const auto of_text = judged_by_marks(marks, false);
-  if (of_choices.empty() || of_text.empty()) return of_choices.empty() ? of_text : of_choices;
-  const bool choices = !task.info->judged.empty() || of_choices.size() >= of_text.size();
-  log_warning(fmt::format(
-      "task '{}' has marks of choices and of free text, whose signals differ; "
-      "the {} of {} are used",
-      task.name, (choices ? of_choices : of_text).size(), choices ? "choices" : "free text"));
-  return choices ? of_choices : of_text;
 }
 
 void run_calibrate(const CalibrateArgs& args, std::ostream& out, std::ostream& notes) {
   for (const auto& file : {args.html, args.out}) {
     if (!file.empty()) check_output(file);
   }
-  OpenTask task = open_task(args.task);
+  const OpenTask task = open_task(args.task);
   if (!task.info) {
     throw Error(ErrorCode::InvalidArgument,
                 fmt::format("'{}' is no task of crayon's, so it has no calibration; make one with "
@@ -96,16 +87,9 @@ void run_calibrate(const CalibrateArgs& args, std::ostream& out, std::ostream& n
                             task.name));
   }
   const auto questions = judge(args, task, notes);
-  const auto marks = marks_of(args, task);
-  const Gguf gguf = Gguf::open(task.file);
-  Task changed = task_from_gguf(gguf);
-  CalibrateResult result;
-  result.task = task.name;
-  result.report = recalibrate(*changed.info, questions, marks);
-  if (!args.dry_run) {
-    result.file = args.out.empty() ? task.file : args.out;
-    write_atomically(result.file, task_to_gguf(changed, lora_type(gguf)));
-  }
+  const std::filesystem::path file = args.out.empty() ? task.file : args.out;
+  const CalibrateResult result = recalibrate_task(task, questions, wanted_marks(args, task),
+                                                  args.dry_run ? std::filesystem::path() : file);
   if (!args.html.empty()) write_atomically(args.html, calibrate_page(result));
   out << (args.common.json ? calibrate_json(result) + "\n" : calibrate_text(result));
 }

@@ -14,6 +14,7 @@
 #include "crayon/base/files.h"
 #include "crayon/cli/commands.h"
 #include "crayon/cli/common.h"
+#include "crayon/cli/internal/finite.h"
 #include "crayon/cli/report.h"
 #include "crayon/formats/examples.h"
 
@@ -109,6 +110,7 @@ void add_customize_command(CLI::App& app) {
       cmd->add_flag("--refine", args->refine, "Improve the weights on the examples' labels");
   cmd->add_option("--weights", args->weights, "N numbers in place of the gate's weights")
       ->delimiter(',')
+      ->check(finite_number())
       ->excludes(refine);
   cmd->add_flag("--no-compare", args->no_compare,
                 "Keep the blend without leave-one-out, though there are labels")

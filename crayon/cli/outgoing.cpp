@@ -10,6 +10,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/log.h"
+#include "crayon/cli/internal/finite.h"
 #include "crayon/session/answer.h"
 
 namespace crayon {
@@ -74,7 +75,7 @@ void add_limit(CLI::App& cmd, const std::string& period, LimitArgs& args) {
   cmd.add_option(flag("tokens"), args.tokens, "The same for tokens, asked and answered")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{1'000'000'000'000}));
   cmd.add_option(flag("money"), args.money, "The same for money; needs --server-price")
-      ->check(CLI::Range(0.0, kMostMoney));
+      ->check(finite_range(0, kMostMoney));
 }
 
 }  // namespace

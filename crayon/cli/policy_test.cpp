@@ -115,7 +115,10 @@ TEST_F(PolicyProgram, StatsAndFeedbackKnowEachAnswerByItsId) {
   const std::string server = ask("one")["id"];
   const std::string device = ask("mail jane@doe.example")["id"];
   EXPECT_THAT(server, MatchesRegex("[0-9a-f]{16}"));
-  EXPECT_EQ(json("feedback " + server + " right"), Json({{"id", server}, {"mark", "right"}}));
+  const Json mark = json("feedback " + server + " right");
+  EXPECT_EQ(mark["id"], server);
+  EXPECT_EQ(mark["mark"], "right");
+  EXPECT_EQ(mark["calibrated"], false) << "it says nothing of the device";
   EXPECT_THAT(run("feedback " + device.substr(0, 8) + " wrong").out, HasSubstr(device));
   const Json stats = json("stats --since 1d");
   EXPECT_EQ(stats["answers"], 2);

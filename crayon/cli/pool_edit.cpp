@@ -12,6 +12,7 @@
 #include "crayon/base/log.h"
 #include "crayon/cli/commands.h"
 #include "crayon/cli/common.h"
+#include "crayon/cli/internal/finite.h"
 #include "crayon/cli/internal/pool_edit_command.h"
 #include "crayon/formats/data_sets.h"
 #include "crayon/formats/import_adapter.h"
@@ -214,7 +215,7 @@ void add_new(CLI::App& pool) {
       ->check(CLI::IsMember({"last", "mean"}));
   cmd->add_option("--dims", made.dims, "Numbers of an embedding; fewer than prompts");
   cmd->add_option("--temperature", made.temperature, "Of the gate; lower: sharper")
-      ->check(CLI::Range(1e-4, 100.0));
+      ->check(finite_range(1e-4, 100));
   cmd->add_option("--first-layer", args->first_layer,
                   "Where its adapters will begin; default: half-way; add lowers it");
   cmd->add_option("--reference", made.reference, "Prompts kept as numbers, for familiarity")
@@ -247,7 +248,7 @@ void add_add(CLI::App& pool) {
       ->required();
   cmd->add_option("--strength", added.strength,
                   "How strong it is where a familiar task is its own; 1: as it was trained")
-      ->check(CLI::Range(1e-3, 1e3));
+      ->check(finite_range(1e-3, 1e3));
   cmd->add_flag("--on-shared", added.on_shared,
                 "It was trained on top of the pool's shared adapter");
   add_prompt_options(*cmd, *args, "examples");

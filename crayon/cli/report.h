@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,6 +62,17 @@ struct CalibrateResult {
 /// A page with the reliability diagram and the curve of risk.
 [[nodiscard]] std::string calibrate_page(const CalibrateResult& result);
 
+/// An answer that was marked, and what was made of it.
+struct FeedbackResult {
+  std::string id;
+  std::string mark;
+  std::string task;
+  std::optional<CalibrateResult> fitted;
+  std::string why_not;  ///< Why its task was not fitted to the marks; empty when it was.
+};
+[[nodiscard]] std::string feedback_text(const FeedbackResult& result);
+[[nodiscard]] std::string feedback_json(const FeedbackResult& result);
+
 struct BlendResult {
   std::filesystem::path file;
   BlendOptions options;
@@ -97,7 +109,6 @@ struct StatsReport {
 };
 [[nodiscard]] std::string stats_text(const StatsReport& report);
 [[nodiscard]] std::string stats_json(const StatsReport& report);
-[[nodiscard]] std::string feedback_json(const std::string& id, const std::string& mark);
 
 [[nodiscard]] std::string models_json(std::span<const ModelEntry> models);
 

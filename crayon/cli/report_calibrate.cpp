@@ -69,6 +69,12 @@ Json calibration_json(const Calibration& calibration) {
           {"approximate", calibration.approximate}};
 }
 
+Json labels_json(const CalibrateReport& report) {
+  return {{"examples", report.n_examples},
+          {"questions", report.n_questions},
+          {"marks", report.n_marks}};
+}
+
 Json reliability_json(const std::vector<ReliabilityBin>& bins) {
   Json json = Json::array();
   for (const ReliabilityBin& bin : bins) {
@@ -114,10 +120,7 @@ std::string calibrate_json(const CalibrateResult& result) {
   const CalibrateReport& report = result.report;
   Json json{{"task", result.task},
             {"file", result.file.string()},
-            {"labels",
-             {{"examples", report.n_examples},
-              {"questions", report.n_questions},
-              {"marks", report.n_marks}}},
+            {"labels", labels_json(report)},
             {"before", calibration_json(report.before)},
             {"after", calibration_json(report.after)}};
   if (report.server) json["server"] = calibration_json(*report.server);
@@ -134,6 +137,29 @@ std::string calibrate_json(const CalibrateResult& result) {
          {"confidence", confidence(report.after, {.margin = point.margin})},
          {"risk", point.risk},
          {"error", point.error}});
+  }
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string feedback_text(const FeedbackResult& result) {
+  const std::string first = fmt::format("{} marked {}\n", result.id, result.mark);
+  if (!result.fitted) return first + fmt::format("not calibrated: {}\n", result.why_not);
+  const CalibrateReport& report = result.fitted->report;
+  return first +
+         fmt::format("task {}: {}; before {} ({}, {}, {})\n", result.task, line_of(report.after),
+                     line_of(report.before), counted(report.n_examples, "example"),
+                     counted(report.n_questions, "question"), counted(report.n_marks, "mark"));
+}
+
+std::string feedback_json(const FeedbackResult& result) {
+  Json json{{"id", result.id}, {"mark", result.mark}, {"task", result.task}};
+  json["calibrated"] = result.fitted.has_value();
+  if (result.fitted) {
+    json["before"] = calibration_json(result.fitted->report.before);
+    json["after"] = calibration_json(result.fitted->report.after);
+    json["labels"] = labels_json(result.fitted->report);
+  } else {
+    json["why_not"] = result.why_not;
   }
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

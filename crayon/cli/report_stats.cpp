@@ -118,8 +118,4 @@ std::string stats_text(const StatsReport& report) {
   return text;
 }
 
-std::string feedback_json(const std::string& id, const std::string& mark) {
-  return Json{{"id", id}, {"mark", mark}}.dump();
-}
-
 }  // namespace crayon

@@ -8,6 +8,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/log.h"
+#include "crayon/cli/internal/finite.h"
 #include "crayon/router/threshold.h"
 #include "crayon/session/calibrate.h"
 
@@ -15,6 +16,7 @@ namespace crayon {
 namespace {
 
 constexpr double kMost = 1e12;
+constexpr double kLeast = 1e-12;  // of what must not be 0
 
 /// The flag that needs a server, or "".
 std::string needs_server(const RouteArgs& args) {
@@ -79,23 +81,23 @@ void add_route_options(CLI::App& cmd, RouteArgs& args) {
       cmd.add_option("--max-risk", args.max_risk,
                      "Share of all requests of the task that the device may answer wrongly; what "
                      "it cannot promise goes to the server")
-          ->check(CLI::Range(0.0, 1.0));
+          ->check(finite_range(0, 1));
   CLI::Option* regret = cmd.add_option("--max-regret", args.max_regret,
                                        "The same, counting only what the server would have right")
-                            ->check(CLI::Range(0.0, 1.0));
+                            ->check(finite_range(0, 1));
   CLI::Option* price =
       cmd.add_option("--price", args.price,
                      "What a call of the server costs; it is asked where the gain is worth more")
-          ->check(CLI::Range(0.0, kMost));
+          ->check(finite_range(0, kMost));
   CLI::Option* value =
       cmd.add_option("--value", args.value, "What a right answer is worth, in the unit of --price")
-          ->check(CLI::PositiveNumber)
+          ->check(finite_range(kLeast, kMost))
           ->needs(price);
   price->needs(value);
   cmd.add_option("--server-right", args.server_right,
                  "With --price: share of its answers that the server has right, where `crayon "
                  "calibrate` has not asked it; default 0.9")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(finite_range(0, 1))
       ->needs(price);
   CLI::Option* const all[] = {share, side, risk, regret, price};
   for (CLI::Option* one : all) {

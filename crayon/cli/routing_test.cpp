@@ -93,6 +93,55 @@ TEST_F(RoutingProgram, MarkedAnswersRecalibrateTheirTask) {
   refused("calibrate --task t.gguf --no-feedback", "no labelled question and no mark");
 }
 
+TEST_F(RoutingProgram, AMarkFitsTheStoredTaskAtOnce) {
+  ASSERT_EQ(run(kCustomize + " -q --name mine").status, 0);
+  const std::string ask =
+      "ask --task mine --model model.gguf --choice yes --choice no --choice maybe 'is it'";
+  const std::string file = "home/tasks/mine.gguf";
+  const double before = json(ask)["confidence"];
+  Json done;
+  for (int k = 1; k <= 4; ++k) {
+    const std::string id = json(ask)["id"];
+    done = json("feedback " + id + " wrong");
+    EXPECT_EQ(done["calibrated"], true);
+    EXPECT_EQ(done["task"], "mine");
+    EXPECT_EQ(done["labels"]["marks"], k);
+    EXPECT_EQ(done["labels"]["examples"], 8);
+  }
+  EXPECT_LT(json(ask)["confidence"], before) << "four such answers were wrong";
+  EXPECT_EQ(json("calibrate --task mine --dry-run")["after"], done["after"])
+      << "as calibrate would do";
+  const std::string id = json(ask)["id"];
+  const std::string bytes = read_text(world_->path(file));
+  EXPECT_THAT(run("feedback --mark-only " + id + " wrong").out, HasSubstr("not calibrated"));
+  EXPECT_EQ(read_text(world_->path(file)), bytes);
+  EXPECT_THAT(run("feedback " + id + " wrong").out,
+              AllOf(HasSubstr("task mine: slope"), HasSubstr("8 examples, 0 questions, 5 marks")));
+  EXPECT_NE(read_text(world_->path(file)), bytes);
+}
+
+TEST_F(RoutingProgram, AMarkStandsWhereItsTaskCannotBeFitted) {
+  world_->write("one.jsonl", "{\"question\":\"a\",\"choices\":[\"x\",\"y\"]}\n");
+  ASSERT_EQ(
+      run("customize -q --model model.gguf --pool pool --examples one.jsonl --name few").status, 0);
+  const std::string ask = "ask --model model.gguf --choice yes --choice no q --task ";
+  const auto marked = [](const std::string& id, const std::string& why) {
+    const Json done = json("feedback " + id + " right");
+    EXPECT_EQ(done["calibrated"], false);
+    EXPECT_THAT(done["why_not"].get<std::string>(), HasSubstr(why));
+    EXPECT_EQ(done["id"], id);
+  };
+  const std::string few = json(ask + "few")["id"];
+  marked(few, "label more");
+  marked(json(ask + "base")["id"], "base model");
+  marked(json(ask + "t.gguf")["id"], "calibrate --task FILE");
+  world_->write("home/tasks/few.gguf", "no GGUF any more");
+  marked(few, "few.gguf");
+  ASSERT_EQ(run("task delete few").status, 0);
+  marked(few, "no task 'few'");
+  EXPECT_EQ(json("stats")["device"]["accuracy"], 1.0) << "all of them are marked";
+}
+
 TEST_F(RoutingProgram, CalibrateRefusesWhatHasNoCalibrationAndFewLabels) {
   refused("calibrate --task base --data fresh.jsonl", "no task of crayon's");
   world_->write("examples1.jsonl", "{\"question\":\"a\",\"choices\":[\"x\",\"y\"]}\n");

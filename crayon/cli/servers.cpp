@@ -11,6 +11,7 @@
 #include "crayon/base/log.h"
 #include "crayon/base/text.h"
 #include "crayon/cli/common.h"
+#include "crayon/cli/internal/finite.h"
 
 namespace crayon {
 namespace {
@@ -45,7 +46,7 @@ double parse_amount(std::string_view text, const std::string& whole) {
       value < 0) {
     throw Error(ErrorCode::InvalidArgument,
                 fmt::format("--server-price '{}': expected the price of a million tokens, as "
-                            "PROMPT:ANSWER (0.15:0.60) or one number for both",
+                            "PROMPT:ANSWER (0.15:0.60) or one finite number for both",
                             whole));
   }
   return value;
@@ -83,10 +84,10 @@ void add_server_options(CLI::App& cmd, ServerArgs& args) {
   add_list(cmd, "--server-price", args.price,
            "What a million tokens cost there: PROMPT:ANSWER, or one number for both");
   cmd.add_option("--server-share", args.share, "Share of requests that the server may answer")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(finite_range(0, 1));
   cmd.add_option("--server-timeout", args.timeout_s,
                  "Seconds for a whole answer, all servers and retries together")
-      ->check(CLI::Range(0.1, 86400.0));
+      ->check(finite_range(0.1, 86400));
 }
 
 std::vector<RemoteServer> server_list(const ServerArgs& args) {

@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <mutex>
+#include <nlohmann/json.hpp>
 
 #include "crayon/cli/internal/program_world_test.h"
 #include "crayon/testing/faulty_server.h"
@@ -83,6 +85,36 @@ TEST_F(Servers, TheEnvironmentsKeyBelongsToTheFirstAlone) {
                               "CRAYON_SERVER_KEY=sk-environment");
   EXPECT_THAT(done.out, HasSubstr(R"("side":"server")")) << done.notes;
   EXPECT_THAT(last_request(), Not(HasSubstr("sk-environment")));
+}
+
+TEST_F(Servers, AStreamThatBreaksOffOnATerminalIsAnErrorAndElsewhereTheDeviceAnswers) {
+  const Fault breaks{
+      .name = "breaks off", .reason = "", .serve = [](FaultyPeer& peer) {
+        if (!peer.read_request()) return;
+        peer.send(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+            "Connection: close\r\n\r\n"
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Half\"}}]}\n\n");
+      }};
+  FaultyServer server(authority_, [&](int) { return &breaks; });
+  const std::string ask =
+      "ask --model model.gguf --task base --side server --max-tokens 4 --server-model m "
+      "--server-price 1 --server-url " +
+      server.url();
+  const ProgramRun shown = world_.run_on_terminal(ask + " q");
+  EXPECT_EQ(shown.status, 7) << shown.notes;
+  EXPECT_EQ(shown.out, "Half\r\n") << "and nothing of the device's";
+  EXPECT_THAT(shown.notes, testing::StartsWith("crayon: "));
+  EXPECT_THAT(shown.notes, HasSubstr("broke off after 4 bytes"));
+  EXPECT_EQ(std::ranges::count(shown.notes, '\n'), 1) << shown.notes;
+  EXPECT_THAT(world_.run("stats").out, HasSubstr("1 server broke off"));
+  EXPECT_GT(nlohmann::json::parse(world_.run("stats --json").out)["money"]["spent"], 0);
+  for (const char* elsewhere : {" q", " --json q"}) {
+    const ProgramRun done = world_.run(ask + elsewhere);
+    EXPECT_EQ(done.status, 0) << done.notes;
+    EXPECT_THAT(done.out, Not(HasSubstr("Half")));
+    EXPECT_FALSE(done.out.empty());
+  }
 }
 
 TEST_F(Servers, SaysWhatIsWrongWithTheirLists) {

@@ -1,4 +1,4 @@
-// crayon stats: what was answered where, why, at what cost, and how well. crayon feedback: marks.
+// crayon stats: what was answered where, why, at what cost, and how well.
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
@@ -25,12 +25,6 @@ struct StatsArgs {
   CommonArgs common;
   std::string since;
   std::string task;
-};
-
-struct FeedbackArgs {
-  CommonArgs common;
-  std::string id;
-  std::string mark;
 };
 
 [[noreturn]] void bad_since(const std::string& text) {
@@ -80,16 +74,6 @@ void run_stats(const StatsArgs& args, std::ostream& out) {
   out << (args.common.json ? stats_json(report) + "\n" : stats_text(report));
 }
 
-void run_feedback(const FeedbackArgs& args, std::ostream& out) {
-  Store store;
-  const std::string id = store.mark(args.id, args.mark == "right");
-  if (args.common.json) {
-    out << feedback_json(id, args.mark) << '\n';
-  } else {
-    out << id << " marked " << args.mark << '\n';
-  }
-}
-
 }  // namespace
 
 void add_stats_command(CLI::App& app) {
@@ -101,20 +85,6 @@ void add_stats_command(CLI::App& app) {
   cmd->add_option("--task", args->task, "Answers of this task only");
   add_json_option(*cmd, args->common);
   cmd->callback([args] { run_stats(*args, std::cout); });
-}
-
-void add_feedback_command(CLI::App& app) {
-  auto args = std::make_shared<FeedbackArgs>();  // shared with the callback, which outlives us
-  CLI::App* cmd = app.add_subcommand("feedback", "Mark an answer right or wrong, to learn from");
-  cmd->add_option("id", args->id,
-                  "The answer's id, or its first digits: from `ask --json`, ask's note, or the "
-                  "header x-crayon-id")
-      ->required();
-  cmd->add_option("mark", args->mark, "right or wrong")
-      ->required()
-      ->check(CLI::IsMember({"right", "wrong"}));
-  add_json_option(*cmd, args->common);
-  cmd->callback([args] { run_feedback(*args, std::cout); });
 }
 
 }  // namespace crayon

@@ -17,6 +17,7 @@
 #include "crayon/base/error.h"
 #include "crayon/base/log.h"
 #include "crayon/cli/commands.h"
+#include "crayon/cli/internal/finite.h"
 #include "crayon/cli/train_workers.h"
 #include "crayon/cli/trainer_program.h"
 
@@ -91,7 +92,7 @@ void add_train_command(CLI::App& app) {
       ->excludes(restart);
   cmd->add_option("--slice-minutes", args->slice_minutes,
                   "Stop with a checkpoint after so many minutes; 0: as the config says")
-      ->check(CLI::NonNegativeNumber);
+      ->check(finite_range(0, 1e6));
   cmd->add_option("--threads", args->threads,
                   "Threads, shared by the workers of this machine; 0: as the config says")
       ->check(CLI::Range(0, 4096));

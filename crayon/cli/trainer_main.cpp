@@ -17,6 +17,7 @@
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/cli/guard.h"
+#include "crayon/cli/internal/finite.h"
 #include "crayon/trainer/train.h"
 #include "crayon/trainer/workers.h"
 
@@ -61,7 +62,7 @@ void add_options(CLI::App& app, TrainerArgs& args) {
       ->excludes(restart);
   app.add_option("--slice-minutes", args.run.slice_minutes,
                  "Stop with a checkpoint after so many minutes; 0: as the config says")
-      ->check(CLI::NonNegativeNumber);
+      ->check(finite_range(0, 1e6));
   app.add_option("--threads", args.run.threads,
                  "Threads of this machine, shared by its workers; 0: as the config says")
       ->check(CLI::Range(0, 4096));
@@ -70,7 +71,7 @@ void add_options(CLI::App& app, TrainerArgs& args) {
       ->check(CLI::Range(0, 65535));
   app.add_option("--worker-minutes", args.worker_minutes,
                  "Longest wait for a worker that lives but does not come; then all end")
-      ->check(CLI::Range(0.01, 1440.0))
+      ->check(finite_range(0.01, 1440))
       ->capture_default_str();
   app.add_flag("--json", args.json, "Print one JSON object instead of text");
 }

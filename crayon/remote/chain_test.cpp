@@ -300,8 +300,14 @@ TEST_F(ChainTest, AServerThatRefusesStreamOptionsIsAskedWithoutThem) {
   a.script.push_back(stream);
   RemoteHooks hooks;
   hooks.on_text = [](std::string_view) { return true; };
+  std::vector<int> attempts;
+  hooks.on_attempt = [&](const RemoteAttempt& attempt) {
+    EXPECT_TRUE(attempt.sent);
+    attempts.push_back(attempt.status);
+  };
   Remote both = remote();
   EXPECT_EQ(ask(both, hooks).text, "a");
+  EXPECT_THAT(attempts, ElementsAre(400, 0)) << "each request is told of";
   EXPECT_EQ(ask(both, hooks).text, "a");
   EXPECT_THAT(a.bodies, ElementsAre(HasSubstr("include_usage"), Not(HasSubstr("include_usage")),
                                     Not(HasSubstr("include_usage"))));

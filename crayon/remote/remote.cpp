@@ -88,6 +88,9 @@ class Call {
               .deadline = deadline_,
               .first_text = first_text(i, start),
               .timeouts = options_.timeouts};
+    turn.on_refused = [&](const Refused& refused) {
+      report(turn, {}, start, refused.what(), refused.status());
+    };
     ++place.turns;
     std::optional<RemoteAnswer> answer;
     try {
@@ -257,25 +260,33 @@ RemoteAnswer Remote::call(const wire::Ask& ask, const RemoteHooks& hooks) {
   return Call(options_, servers_, ask, hooks).run();
 }
 
-std::vector<std::string> Remote::models() {
-  const RemoteHooks none;
+std::vector<std::string> Remote::models(const RemoteHooks& hooks) {
   const auto deadline = Clock::now() + options_.timeouts.total;
   std::vector<Error> errors;
+  bool all_withheld = true;
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     const auto now = Clock::now();
     const auto left = static_cast<int>(servers_.size() - i);
     const auto part = left == 1 ? Clock::time_point::max() : now + (deadline - now) / left;
-    Turn turn{.hooks = none,
-              .intent = {.server = i, .origin = servers_[i]->origin(), .model = {}, .price = {}},
+    Turn turn{.hooks = hooks,
+              .intent = {.server = i,
+                         .origin = servers_[i]->origin(),
+                         .model = {},
+                         .price = servers_[i]->price()},
               .deadline = deadline,
               .first_text = part,
               .timeouts = options_.timeouts};
     try {
       return servers_[i]->models(turn);
+    } catch (const MustStay& stay) {
+      if (stay.check_failed()) throw;
+      errors.push_back(stay);
     } catch (const Error& error) {
       errors.push_back(error);
+      all_withheld = false;
     }
   }
+  if (all_withheld) throw MustStay(errors.front().what(), false);
   throw joined(errors);
 }
 

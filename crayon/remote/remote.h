@@ -116,7 +116,8 @@ class MustStay : public Error {
   bool check_failed_;
 };
 
-/// One server's turn in a call, when it has ended.
+/// One request that a server had a turn for, when it has ended. A turn has several where a server
+/// refuses an extra of ours (log-probs, usage in a stream) and is asked again without it.
 struct RemoteAttempt {
   std::size_t server = 0;
   std::string origin{};
@@ -169,7 +170,8 @@ class Remote {
   [[nodiscard]] RemoteAnswer complete(const std::string& prompt, const ChatOptions& options,
                                       const OnText& on_text = {});
   /// The names of the models, in its order, of the first server that answers; asked once each.
-  [[nodiscard]] std::vector<std::string> models();
+  /// @param hooks  `may_send` and `cancelled` are heard. @throws as chat()
+  [[nodiscard]] std::vector<std::string> models(const RemoteHooks& hooks = {});
 
  private:
   [[nodiscard]] RemoteAnswer call(const wire::Ask& ask, const RemoteHooks& hooks);

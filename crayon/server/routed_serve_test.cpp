@@ -206,24 +206,23 @@ TEST_F(RoutedServer, ASpentBudgetLeavesTheAnswerToTheDevice) {
 
 TEST_F(RoutedServer, AStreamThatBreaksOffEndsWithAnErrorAndIsNotGoneOnWith) {
   const TestAuthority authority;
-  const auto part = [](FaultyPeer& peer) {
-    if (!peer.read_request()) return;
-    peer.send(
-        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Part\"},"
-        "\"finish_reason\":null}]}\n\n");
-  };
-  const Fault breaks{.name = "breaks", .reason = nullptr, .serve = part};
-  FaultyServer faulty(authority, [&](int) { return &breaks; });
-  Remote remote({.url = faulty.url(), .model = "big", .price = {1, 1}});
-  start([&](ServeOptions& options) { options.books.remote = &remote; });
-  const HttpResponse stream = post(chat("tell", kStream));
-  EXPECT_EQ(stream.headers.at("x-crayon-side"), "server");
-  EXPECT_THAT(stream.body, AllOf(HasSubstr("Part"), HasSubstr("error"), Not(HasSubstr("world")),
-                                 Not(HasSubstr("[DONE]"))));
-  ASSERT_EQ(log().size(), 1u);
-  EXPECT_EQ(log()[0].reason, "server broke off");
-  EXPECT_GT(log()[0].money, 0) << "it may have done all the work";
+  int tried = 0;
+  for (const Fault& fault : all_faults()) {
+    if (!fault.spoke || fault.slow) continue;
+    SCOPED_TRACE(fault.name);
+    FaultyServer faulty(authority, [&](int) { return &fault; });
+    Remote remote({.url = faulty.url(), .model = "big", .price = {1, 1}});
+    start([&](ServeOptions& options) { options.books.remote = &remote; });
+    const HttpResponse stream = post(chat("tell", kStream));
+    EXPECT_EQ(stream.headers.at("x-crayon-side"), "server");
+    EXPECT_THAT(stream.body, AllOf(HasSubstr(R"("content":"B")"), HasSubstr("error"),
+                                   Not(HasSubstr("world")), Not(HasSubstr("[DONE]"))));
+    ASSERT_EQ(log().size(), static_cast<std::size_t>(++tried));
+    EXPECT_EQ(log().back().reason, "server broke off");
+    EXPECT_GT(log().back().money, 0) << "it may have done all the work";
+    server_.reset();  // before the client that it borrows
+  }
+  EXPECT_GE(tried, 3);
 }
 
 TEST_F(RoutedServer, WhatAServerThatFailedMayHaveCostIsLoggedThoughTheDeviceAnswers) {

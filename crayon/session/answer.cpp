@@ -87,8 +87,8 @@ Answerer::Answerer(const Model& model, Engine& engine, const OpenTask& task, Rem
 }
 
 Answer Answerer::answer(const Example& question, const OnText& on_text, const RequestMarks& marks) {
-  const auto start = std::chrono::steady_clock::now();
-  const Turn turn{question, on_text, marks, kept_by(question, marks)};
+  const Turn turn{question, on_text, marks, std::chrono::steady_clock::now(),
+                  kept_by(question, marks)};
   Answer out;
   out.id = new_decision_id();
   if (question.kind == ExampleKind::Choices) {
@@ -97,10 +97,15 @@ Answer Answerer::answer(const Example& question, const OnText& on_text, const Re
   } else {
     answer_text(turn, out);
   }
-  out.scope_examples_needed = task_.scope_examples_needed(options_.router.least_scope);
-  out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  log(out);
+  finish(turn, out);
   return out;
+}
+
+void Answerer::finish(const Turn& turn, Answer& out) const {
+  out.scope_examples_needed = task_.scope_examples_needed(options_.router.least_scope);
+  out.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - turn.start).count();
+  log(out);
 }
 
 std::string Answerer::kept_by(const Example& question, const RequestMarks& marks) const {
@@ -190,7 +195,7 @@ bool Answerer::server_text(const Turn& turn, Answer& out) {
                       turn.marks, relay);
   };
   if (!try_server(ask, out)) {
-    if (began) (void)turn.on_text("\n[the server broke off; the device answers]\n");
+    if (began) broke_off(turn, out);
     return false;
   }
   throw_if_interrupted();  // a stream that Ctrl-C cancelled is no answer
@@ -200,6 +205,18 @@ bool Answerer::server_text(const Turn& turn, Answer& out) {
   out.prompt_tokens = static_cast<std::size_t>(server.prompt_tokens);
   out.completion_tokens = static_cast<std::size_t>(server.completion_tokens);
   return true;
+}
+
+void Answerer::broke_off(const Turn& turn, Answer& out) const {
+  const std::string why = out.server_error.empty() ? out.reason : out.server_error;
+  out.side = Side::Server;
+  out.reason = "server broke off: " + why;
+  finish(turn, out);
+  throw Error(
+      ErrorCode::Unavailable,
+      fmt::format("{}; the text so far is not the whole answer, and nobody goes on with it: "
+                  "ask again, or let the device answer (--side device)",
+                  why));
 }
 
 void Answerer::answer_text(const Turn& turn, Answer& out) {

@@ -1,7 +1,9 @@
 // One request, from question to answer: the device answers, the router decides, and where it says
-// so the server is asked. A server that fails never costs the answer: the device's is given.
+// so the server is asked. A server that fails never costs the answer: the device's is given, unless
+// text of the server's was given already: nobody else goes on with that.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -90,6 +92,9 @@ class Answerer {
   ///                 false cancels. Questions with choices come as one piece.
   /// @throws Error InvalidArgument  a question without text, too long for the context, or one that
   ///                                the policy blocks
+  /// @throws Error Unavailable      the server broke off, or went wrong, when `on_text` had got
+  /// text
+  ///                                of it; the decision is logged, with what it cost
   /// @throws Interrupted            Ctrl-C while generating
   [[nodiscard]] Answer answer(const Example& question, const OnText& on_text = {},
                               const RequestMarks& marks = {});
@@ -102,14 +107,19 @@ class Answerer {
     const Example& question;
     const OnText& on_text;
     RequestMarks marks;
+    std::chrono::steady_clock::time_point start;
     std::string kept;  ///< Why it may not leave; empty where it may.
   };
   /// Looks at the question before anything else does.
   [[nodiscard]] std::string kept_by(const Example& question, const RequestMarks& marks) const;
   void answer_choice(const Turn& turn, Answer& out);
   void answer_text(const Turn& turn, Answer& out);
-  /// The server's free answer; false when it failed.
+  /// The server's free answer; false when it failed. @throws Error  see broke_off()
   [[nodiscard]] bool server_text(const Turn& turn, Answer& out);
+  /// Ends a request whose text was begun by a server that failed. @throws Error Unavailable
+  [[noreturn]] void broke_off(const Turn& turn, Answer& out) const;
+  /// What is known at the end; logs it.
+  void finish(const Turn& turn, Answer& out) const;
   [[nodiscard]] bool decide(const Turn& turn, const Signals& signals, Answer& out);
   void log(const Answer& answer) const;
   /// Runs `ask`; an error of the server goes into `out`, and false comes back.

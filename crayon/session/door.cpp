@@ -48,7 +48,7 @@ std::vector<std::string_view> contents(const std::vector<ChatMessage>& messages)
   return texts;
 }
 
-/// What is set aside for one server's turn, and settled whatever happens.
+/// What is set aside for one request, and settled whatever happens.
 class Payment {
  public:
   /// @throws Kept
@@ -96,7 +96,8 @@ bool is_refusal(int status) {
   return (status >= 400 && status < 500) || status == 502 || status == 503;
 }
 
-/// The last checks of one request, before each socket and behind each server's turn.
+/// The last checks of one request of a user, before each socket and behind each that was opened: a
+/// request over HTTP that carries the question is a call, whatever made it necessary.
 class Turnstile {
  public:
   Turnstile(const DoorOptions& options, const std::vector<ChatMessage>& messages,
@@ -115,33 +116,39 @@ class Turnstile {
     }
   }
 
-  void settle(const RemoteAttempt& attempt) {
-    const Amount spent = spent_by(attempt);
-    money_ += spent.money;
-    if (payment_) payment_->spent(spent);
-    payment_.reset();
-  }
+  void settle(const RemoteAttempt& attempt) { close(spent_by(attempt)); }
 
   [[nodiscard]] std::int64_t money() const { return money_; }
 
  private:
   void check(const SendIntent& intent) {
+    // The question went out and was sent on (a redirect): a call that did no work.
+    if (asked_) close({1, 0, 0});
     const Verdict verdict = look(options_, contents(messages_));
     if (verdict.rule != Rule::Send) throw Kept(verdict.reason);
-    if (intent.model.empty()) return;  // only asks which models there are: no text, no cost
-    const bool allowed = options_.models.empty() ||
+    // Without a model's name it is only asked which models there are: the call that this is for is
+    // paid before, so that a budget without room for it lets nothing out at all.
+    const bool allowed = intent.model.empty() || options_.models.empty() ||
                          std::ranges::find(options_.models, intent.model) != options_.models.end();
     if (!allowed) throw Kept("model not allowed");
     price_ = intent.price;
-    // A turn may need a second socket (log-probs refused, a redirect): it is paid once.
-    if (options_.budget == nullptr || payment_) return;
-    payment_.emplace(
-        options_, Amount{1, prompt_ + completion_, money_for(intent.price, prompt_, completion_)});
+    if (options_.budget != nullptr && !payment_) {
+      payment_.emplace(options_, Amount{1, prompt_ + completion_,
+                                        money_for(intent.price, prompt_, completion_)});
+    }
+    asked_ = !intent.model.empty();
+  }
+
+  void close(const Amount& spent) {
+    money_ += spent.money;
+    if (payment_) payment_->spent(spent);
+    payment_.reset();
+    asked_ = false;
   }
 
   /// A server that says nothing of its usage, or broke off, may have done all the work.
   [[nodiscard]] Amount spent_by(const RemoteAttempt& attempt) const {
-    if (!attempt.sent) return {};
+    if (!attempt.sent || !asked_) return {};
     if (is_refusal(attempt.status)) return {1, 0, 0};
     const bool whole = attempt.error.empty();
     const bool told = whole && attempt.usage_reported;
@@ -157,6 +164,7 @@ class Turnstile {
   std::int64_t completion_;
   Price price_;  ///< Of the server whose turn it is.
   std::optional<Payment> payment_;
+  bool asked_ = false;  ///< The socket that was let through last is for the question itself.
   std::int64_t money_ = 0;
 };
 
@@ -241,6 +249,26 @@ ServerDoor::Reply ServerDoor::chat(const std::vector<ChatMessage>& messages, con
   }
   reply.answer.text = redaction->restore(reply.answer.text);
   return reply;
+}
+
+std::vector<std::string> ServerDoor::models() {
+  RemoteHooks hooks;
+  hooks.may_send = [this](const SendIntent& intent) -> SendVerdict {
+    if (options_.budget == nullptr) return {.may = true, .reason = {}};
+    try {  // room for the least call that there is; it is given back at once
+      Payment(options_, {1, 1, money_for(intent.price, 1, 1)}).spent({});
+      return {.may = true, .reason = {}};
+    } catch (const Kept& kept) {
+      return {.may = false, .reason = kept.what()};
+    }
+  };
+  try {
+    return remote_.models(hooks);
+  } catch (const MustStay& stays) {
+    throw Kept(stays.check_failed() ? std::string(kFailed) : stays.what());
+  } catch (const Error& error) {
+    throw NoReply(error.code(), error.what(), 0);
+  }
 }
 
 ServerDoor::Reply ServerDoor::paid(const std::vector<ChatMessage>& messages, const ChatOptions& how,

@@ -80,11 +80,16 @@ class ServerDoor {
     RemoteAnswer answer;     ///< What was hidden is put back into its text.
     std::int64_t money = 0;  ///< What it cost, servers that failed included; see kMoneyUnit.
   };
-  /// Asks the servers. The texts, the model and the budget are looked at before each socket; each
-  /// server that something was sent to is a call of the budget.
+  /// Asks the servers. The texts, the model and the budget are looked at before each socket, the
+  /// one that only asks which models there are included; each request that carries the question is
+  /// a call of the budget, also where the same server is asked again.
   /// @throws Kept  nothing may be sent; NoReply  as Remote::chat() throws Error
   [[nodiscard]] Reply chat(const std::vector<ChatMessage>& messages, const ChatOptions& how,
                            const RequestMarks& marks = {}, const OnText& on_text = {});
+  /// Which models there are, as Remote::models(). Sends no text and is no call of the budget, but a
+  /// budget that is spent keeps this question here too.
+  /// @throws Kept, NoReply  as chat()
+  [[nodiscard]] std::vector<std::string> models();
 
  private:
   [[nodiscard]] Reply paid(const std::vector<ChatMessage>& messages, const ChatOptions& how,

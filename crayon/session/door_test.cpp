@@ -3,12 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <functional>
 #include <stdexcept>
 #include <system_error>
 
 #include "crayon/http/server.h"
+#include "crayon/store/store.h"
 #include "crayon/testing/odd_checks.h"
+#include "crayon/testing/random.h"
 #include "crayon/testing/recording_server.h"
 
 namespace crayon {
@@ -233,6 +237,65 @@ TEST_F(Door, ARefusalIsACallWithoutTokensOrMoney) {
   }
 }
 
+/// Answers each question with what `say` makes of its number, from 1; counts them.
+struct CountingServer {
+  explicit CountingServer(std::function<ServerResponse(int)> say) {
+    http.route("POST", "/v1/chat/completions",
+               [this, say = std::move(say)](const ServerRequest&) { return say(++asked); });
+    http.start();
+  }
+  std::atomic<int> asked = 0;
+  HttpServer http{HttpServerOptions{}};
+};
+
+TEST_F(Door, EachRequestThatCarriesTheQuestionIsACallAndNoneIsMadeBeyondTheLimit) {
+  const std::function<ServerResponse(int)> odd[] = {
+      // Log-probs and usage may be the reason, so it is asked without them.
+      [](int) { return ServerResponse{.status = 400, .body = "{}"}; },
+      [](int) {
+        return ServerResponse{
+            .status = 307, .body = "{}", .headers = {{"Location", "/v1/chat/completions"}}};
+      },
+  };
+  const OnText listen = [](std::string_view) { return true; };
+  for (const auto& say : odd) {
+    CountingServer server(say);
+    Remote remote({.url = server.http.url(), .model = "big", .price = {1, 1}});
+    TemporaryFolder folder;
+    Store store(folder.path() / "s.db");
+    StoreBudget two(store, {.daily = {.calls = 2}});
+    ServerDoor door(remote, {.budget = &two});
+    for (int k = 0; k < 2; ++k) {
+      EXPECT_THAT(
+          [&] { (void)door.chat(kHello, {.top_log_probs = 5}, {}, listen); },
+          Throws<Kept>(AllOf(Property(&Kept::what, StrEq("budget spent: daily calls (2 of 2)")),
+                             Property(&Kept::money, 0))));
+    }
+    EXPECT_EQ(server.asked, 2);
+    EXPECT_EQ(store.spending().today.calls, 2);
+    EXPECT_EQ(store.spending().today.tokens, 0) << "they did no work";
+    EXPECT_EQ(store.spending().unsettled, 0);
+  }
+}
+
+TEST_F(Door, AnAnswerBehindARefusedExtraIsTwoCallsOfWhichOneDidTheWork) {
+  CountingServer server([](int nth) {
+    if (nth == 1) return ServerResponse{.status = 422, .body = "{}"};
+    return ServerResponse{.body = R"({"choices":[{"message":{"content":"B"}}],)"
+                                  R"("usage":{"prompt_tokens":5,"completion_tokens":1}})"};
+  });
+  Remote remote({.url = server.http.url(), .model = "big", .price = {2, 10}});
+  TemporaryFolder folder;
+  Store store(folder.path() / "s.db");
+  StoreBudget budget(store, {.daily = {.calls = 3}});
+  ServerDoor door(remote, {.budget = &budget});
+  EXPECT_EQ(door.chat(kHello, {.top_log_probs = 5}).money, 5 * 2000 + 10000);
+  EXPECT_EQ(store.spending().today.calls, 2);
+  EXPECT_EQ(store.spending().today.tokens, 6);
+  EXPECT_NO_THROW((void)door.chat(kHello, {.top_log_probs = 5})) << "it is remembered";
+  EXPECT_EQ(server.asked, 3);
+}
+
 TEST_F(Door, WhatARequestCostThatKeptItsReservationIsGivenBackWhenACheckWasTooSlow) {
   ScriptedBudget slow([](auto&) {
     overrun();
@@ -252,6 +315,30 @@ TEST_F(Door, AServerThatIsNotNamedAModelIsAskedForItsFirstOneWhereThatIsAllowed)
   EXPECT_THAT(server_.heard()[0], HasSubstr("GET /v1/models")) << "no text";
   const DoorOptions same{.models = {"big"}};
   EXPECT_NO_THROW((void)ServerDoor(unnamed, same).chat(kHello, {}));
+}
+
+TEST_F(Door, ASpentBudgetDoesNotEvenLetOutTheQuestionWhichModelsThereAre) {
+  Remote unnamed({.url = server_.url(), .price = {1, 1}});
+  ScriptedBudget spent([](auto&) { return Reservation{false, 0, "daily calls (0 of 0)"}; });
+  ServerDoor door(unnamed, {.budget = &spent});
+  EXPECT_THAT([&] { (void)door.chat(kHello, {}); }, kept("budget spent: daily calls (0 of 0)"));
+  EXPECT_THAT([&] { (void)door.models(); }, kept("budget spent: daily calls (0 of 0)"));
+  EXPECT_EQ(spent.aside.tokens, 1) << "a limit of no token or no money leaves no room either";
+  EXPECT_GT(spent.aside.money, 0);
+  EXPECT_TRUE(server_.heard().empty());
+}
+
+TEST_F(Door, TheQuestionWhichModelsThereAreIsNoCallOfItsOwn) {
+  Remote unnamed({.url = server_.url()});
+  ScriptedBudget budget([](auto&) { return Reservation{true, 1, {}}; });
+  ServerDoor door(unnamed, {.budget = &budget});
+  EXPECT_THAT(door.models(), ElementsAre("big"));
+  EXPECT_EQ(budget.settled, 1);
+  EXPECT_EQ(budget.spent.calls, 0) << "it is given back";
+  (void)door.chat(kHello, {});
+  EXPECT_EQ(budget.settled, 2);
+  EXPECT_EQ(budget.spent.calls, 1);
+  EXPECT_EQ(budget.spent.tokens, 6);
 }
 
 TEST_F(Door, AServerThatCannotBeReachedCostsNothingAndTheNextOneIsPaid) {

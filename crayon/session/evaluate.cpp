@@ -91,7 +91,7 @@ void Evaluator::check_server(const OpenTask& task, Remote& remote) const {
     }
   }
   try {
-    (void)remote.models();
+    (void)ServerDoor(remote, options_.door).models();
   } catch (const Error& error) {
     if (error.code() != ErrorCode::NotFound) throw;  // some servers do not list their models
   }

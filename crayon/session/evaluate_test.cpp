@@ -7,6 +7,7 @@
 #include "crayon/session/answer.h"
 #include "crayon/session/internal/test_world.h"
 #include "crayon/testing/fake_engine.h"
+#include "crayon/testing/odd_checks.h"
 #include "crayon/testing/random.h"
 
 namespace crayon {
@@ -132,6 +133,17 @@ TEST_F(Evaluating, AServerThatIsNotThereIsNoticedBeforeTheDeviceWorks) {
                 Throws<Error>(Property(&Error::code, ErrorCode::Unavailable)));
     EXPECT_EQ(steps_, 0);
   }
+}
+
+TEST_F(Evaluating, ASpentBudgetIsNoticedBeforeTheDeviceWorksAndNothingIsHeard) {
+  ScriptedBudget spent([](auto&) { return Reservation{false, 0, "daily calls (0 of 0)"}; });
+  EvaluateOptions options;
+  options.door.budget = &spent;
+  EXPECT_THAT([&] { (void)run(half_known(4), &remote_, options); },
+              Throws<Error>(AllOf(Property(&Error::code, ErrorCode::Unavailable),
+                                  Property(&Error::what, HasSubstr("budget spent")))));
+  EXPECT_EQ(server_.called, 0);
+  EXPECT_EQ(steps_, 0);
 }
 
 TEST_F(Evaluating, AServerThatDoesNotListItsModelsWillDo) {

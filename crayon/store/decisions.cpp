@@ -140,6 +140,15 @@ std::string Store::mark(const std::string& id, bool good) {
   return whole;
 }
 
+DecisionRecord Store::decision(const std::string& id) {
+  const std::lock_guard lock(impl_->mutex);
+  const std::string whole = whole_id(impl_->database, id);
+  Statement query =
+      impl_->database.prepare("SELECT " + std::string(kColumns) + " FROM decision WHERE id = ?");
+  query.bind(std::string_view(whole)).next();
+  return read_record(query);
+}
+
 std::vector<DecisionRecord> Store::recent(const std::string& task, std::size_t n) {
   const std::lock_guard lock(impl_->mutex);
   Statement query = impl_->database.prepare("SELECT " + std::string(kColumns) +

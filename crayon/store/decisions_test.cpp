@@ -73,6 +73,14 @@ TEST_F(DecisionLog, GivesBackTheLastDecisionsOfATaskOldestFirst) {
   EXPECT_TRUE(store_.recent("none", 3).empty());
 }
 
+TEST_F(DecisionLog, GivesBackOneByItsIdOrThatsFirstDigits) {
+  store_.add(record("00000000000000a1"));
+  store_.add(record("abcd0000000000a2"));
+  EXPECT_EQ(store_.decision("abcd").id, "abcd0000000000a2");
+  EXPECT_EQ(store_.decision("abcd").task, "mail");
+  EXPECT_THAT([&] { (void)store_.decision("ffff"); }, fails(ErrorCode::NotFound, "ffff"));
+}
+
 TEST_F(DecisionLog, GivesBackEveryNumberOfAMarkedDecision) {
   store_.add(record("00000000000000a1"));
   store_.mark("00000000000000a1", true);

@@ -63,6 +63,9 @@ class Store {
   /// @param id  or its first digits, at least 4, where no other begins with them
   /// @return the whole id  @throws Error NotFound, InvalidArgument (several begin so), Unavailable
   std::string mark(const std::string& id, bool good);
+  /// What is known of one. @param id  as mark() takes it @throws Error NotFound, InvalidArgument,
+  /// Unavailable
+  [[nodiscard]] DecisionRecord decision(const std::string& id);
   /// Sums over the decisions since then. @param task  "": all
   [[nodiscard]] DecisionStatistics statistics(std::chrono::system_clock::time_point since,
                                               const std::string& task = {});

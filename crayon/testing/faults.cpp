@@ -80,6 +80,13 @@ std::string chunk(const std::string& bytes) {
   return size + bytes + "\r\n";
 }
 
+Fault taking(std::chrono::milliseconds time, Fault fault) {
+  fault.takes = time;
+  return fault;
+}
+constexpr std::chrono::milliseconds kASecond{1100};  // a tenth is added to such a wait
+constexpr std::chrono::milliseconds kMegabytes{2000};
+
 std::vector<Fault> connection_faults() {
   return {
       {"reset at once", "closed the connection before it answered",
@@ -132,10 +139,11 @@ std::vector<Fault> status_faults() {
       {"401", "refuses the key", status("401 Unauthorized")},
       {"403", "refuses the key", status("403 Forbidden")},
       {"404", "no such model or path", status("404 Not Found")},
-      {"429, back in a second", nullptr, at_first("429 Too Many Requests\r\nRetry-After: 1")},
-      {"429, back at a date", nullptr,
-       at_first("429 Too Many Requests\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
-                "Retry-After: Sun, 06 Nov 1994 08:49:38 GMT")},
+      taking(kASecond, {"429, back in a second", nullptr,
+                        at_first("429 Too Many Requests\r\nRetry-After: 1")}),
+      taking(kASecond, {"429, back at a date", nullptr,
+                        at_first("429 Too Many Requests\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                                 "Retry-After: Sun, 06 Nov 1994 08:49:38 GMT")}),
       {"429, back in an hour", "too many requests",
        status("429 Too Many Requests\r\nRetry-After: 3600")},
       {"429 for good", "too many requests", status("429 Too Many Requests")},
@@ -169,8 +177,8 @@ std::vector<Fault> body_faults() {
       {"JSON of another shape", "'choices' is of type null", say(good_json(R"({"answer":"B"})"))},
       {"no choice", "'choices' is empty", say(good_json(R"({"choices":[]})"))},
       {"an error inside 200", "", say(good_json(R"({"error":{"message":"out of memory"}})"))},
-      {"JSON nested without end", "not a JSON object",
-       say(good_json(R"({"choices":)" + std::string(1 << 20, '[')))},
+      taking(kMegabytes, {"JSON nested without end", "not a JSON object",
+                          say(good_json(R"({"choices":)" + std::string(1 << 20, '[')))}),
       {"text that is not UTF-8", "not a JSON object",
        say(good_json("{\"choices\":[{\"message\":{\"content\":\"\xff\xfe\"}}]}"))},
       {"an empty body", "", say(answer("200 OK\r\nContent-Type: application/json", ""))},
@@ -190,26 +198,49 @@ std::vector<Fault> body_faults() {
        say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("{\"choices\":"))},
       {"gzip that was not asked for", "is compressed ('gzip')",
        say(answer("200 OK\r\nContent-Encoding: gzip", "\x1f\x8b\x08" + large))},
-      {"a body of a gigabyte", "more than 16777216 bytes",
-       endless("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n{", large)},
-      {"a head without end", "hold no answer", endless("HTTP/1.1 200 OK\r\n", headers)},
-      {"a header line without end", "hold no answer", endless("HTTP/1.1 200 OK\r\nX: ", large)},
-      {"the size of a chunk without end", "hold no answer",
-       endless("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "0" + large)},
+      taking(kMegabytes,
+             {"a body of a gigabyte", "more than 16777216 bytes",
+              endless("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n{", large)}),
+      taking(kMegabytes,
+             {"a head without end", "hold no answer", endless("HTTP/1.1 200 OK\r\n", headers)}),
+      taking(kMegabytes, {"a header line without end", "hold no answer",
+                          endless("HTTP/1.1 200 OK\r\nX: ", large)}),
+      taking(kMegabytes,
+             {"the size of a chunk without end", "hold no answer",
+              endless("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "0" + large)}),
   };
 }
 
 std::vector<Fault> stream_faults() {
   const std::string cut = good_json(std::string(kJson).substr(0, 60));
+  const std::string error_event =
+      "data: {\"error\":{\"message\":\"out of memory\",\"code\":500}}\n\n";
+  const auto spoken = [&](const char* name, const std::string& then) {
+    return Fault{.name = name, .reason = "", .serve = either(cut, kPiece + then), .spoke = true};
+  };
   return {
+      spoken("a stream cut short after some text", ""),
+      spoken("a stream cut inside an event after some text", "data: {\"choices\":[{\"del"),
+      spoken("an error event after some text", error_event),
+      spoken("an event of garbage after some text", "data: nonsense\n\n"),
+      {.name = "a stream that stalls after some text",
+       .reason = "sent nothing for",
+       .serve =
+           [](FaultyPeer& peer) {
+             if (peer.read_request() &&
+                 (!peer.stream || peer.send(kEventHead + std::string(kPiece))))
+               peer.wait_for_close();
+           },
+       .slow = true,
+       .spoke = true},
       {"a stream cut short", "", either(cut, kEmptyPiece)},
       {"a stream cut inside an event", "", either(cut, "data: {\"choices\":[{\"del")},
       {"a stream without an end", "", either(cut, kEmptyPiece + ": ping\n\n"s)},
       {"a stream without [DONE]", nullptr, either(good_json(), kPiece + std::string(kStop))},
-      {"an error event", "",
-       either(cut, "data: {\"error\":{\"message\":\"out of memory\",\"code\":500}}\n\n")},
+      {"an error event", "", either(cut, error_event)},
       {"an event of garbage", "", either(cut, "data: nonsense\n\n"s + kDone)},
-      {"an event without end", "", endless(kEventHead + "data: "s, std::string(64 << 10, 'x'))},
+      taking(kMegabytes, {"an event without end", "",
+                          endless(kEventHead + "data: "s, std::string(64 << 10, 'x'))}),
       {"JSON in place of a stream", nullptr, say(good_json())},
   };
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -60,6 +61,11 @@ struct Fault {
   bool tls = false;
   CertificateFault certificate = CertificateFault::None;
   bool handshake = true;  ///< false: the https server speaks no TLS.
+  /// A stream has said "B" before it goes wrong: the user has it, so nobody else may answer.
+  bool spoke = false;
+  /// What it takes where nothing else runs: a wait that it asks for, megabytes that it sends. Else
+  /// nothing to speak of, or a deadline.
+  std::chrono::milliseconds takes{0};
 };
 
 /// Every fault that a server can have on a connection: more than 40.

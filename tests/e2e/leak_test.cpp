@@ -1,8 +1,11 @@
 // A server that writes down every byte hears nothing of requests that must stay: marked local,
 // private, over budget, or met by a check that errs. Each group begins and ends with a request that
-// may leave, so that a deaf server would be noticed.
+// may leave, so that a deaf server would be noticed. All once with the server's model named, and
+// once without, where the server is asked first which models it has.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <deque>
 
 #include "crayon/session/answer.h"
 #include "crayon/store/store.h"
@@ -14,7 +17,10 @@
 namespace crayon {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
 
 constexpr int kRequests = 1000;
 
@@ -30,14 +36,16 @@ Example question(int k, const std::string& text) {
   return out;
 }
 
-class Leaks : public testing::Test {
+class Leaks : public testing::TestWithParam<std::string> {
  protected:
+  /// With a client that has asked nothing yet, not even which models there are.
   Answerer answerer(const DoorOptions& door) {
+    Remote& remote = remotes_.emplace_back(RemoteServer{.url = server_.url(), .model = GetParam()});
     AnswererOptions options;
     options.router.mode = RouteMode::Always;
     options.max_tokens = 8;
     options.door = door;
-    return {*model_, *engine_, open_task("base"), &remote_, options};
+    return {*model_, *engine_, open_task("base"), &remote, options};
   }
   /// Asks, streamed every other time; the server may have heard nothing of it.
   void stays(Answerer& answerer, int k, const std::string& text, const RequestMarks& marks = {}) {
@@ -50,31 +58,46 @@ class Leaks : public testing::Test {
   /// The control: this one is heard.
   void leaves(Answerer& answerer) {
     EXPECT_EQ(answerer.answer(question(1, "what is a noun")).side, Side::Server);
-    ASSERT_EQ(server_.heard().size(), 1u);
-    EXPECT_THAT(server_.heard()[0], HasSubstr("what is a noun"));
+    const auto heard = server_.heard();
+    ASSERT_FALSE(heard.empty());
+    EXPECT_THAT(heard.back(), HasSubstr("what is a noun"));
+    if (heard.size() > 1) {
+      ASSERT_EQ(heard.size(), 2u);
+      EXPECT_THAT(heard.front(), AllOf(StartsWith("GET /v1/models"), Not(HasSubstr("noun"))));
+    }
     server_.forget();
+  }
+  void leaves() {
+    Answerer free = answerer({});
+    leaves(free);
   }
 
   TemporaryFolder folder_;
   std::shared_ptr<Model> model_ = make_fake_model();
   std::unique_ptr<Engine> engine_ = model_->open_engine({});
   RecordingServer server_;
-  Remote remote_{{.url = server_.url(), .model = "big"}};
+  std::deque<Remote> remotes_;  // the answerers borrow them
 };
 
-TEST_F(Leaks, RequestsMarkedLocalStay) {
+std::string case_name(const testing::TestParamInfo<std::string>& model) {
+  return model.param.empty() ? "Unnamed" : "Named";
+}
+
+INSTANTIATE_TEST_SUITE_P(Model, Leaks, testing::Values("big", ""), case_name);
+
+TEST_P(Leaks, RequestsMarkedLocalStay) {
+  leaves();
   Answerer answerer = this->answerer({});
-  leaves(answerer);
   for (int k = 0; k < kRequests; ++k) stays(answerer, k, "tell me", {.local_only = true});
   leaves(answerer);
 }
 
-TEST_F(Leaks, RequestsMatchedByADetectorOrAPatternStay) {
+TEST_P(Leaks, RequestsMatchedByADetectorOrAPatternStay) {
+  leaves();
   PolicyOptions policy;
   policy.patterns = {{Rule::Local, "(?i)project aurora"}, {Rule::Local, R"(EMP-\d{4})"}};
   const auto check = make_text_check(policy);
   Answerer answerer = this->answerer({.check = check.get()});
-  leaves(answerer);
   for (int k = 0; k < kRequests; ++k) {
     const std::string texts[] = {
         "mail user" + std::to_string(k) + "@host.example",
@@ -92,11 +115,12 @@ TEST_F(Leaks, RequestsMatchedByADetectorOrAPatternStay) {
   leaves(answerer);
 }
 
-TEST_F(Leaks, RequestsOverBudgetStay) {
+TEST_P(Leaks, RequestsOverBudgetStay) {
   Store store(folder_.path() / "s.db");
   StoreBudget calls(store, {.daily = {.calls = 1}});
+  Answerer first = this->answerer({.budget = &calls});
+  leaves(first);  // the one call that there is
   Answerer answerer = this->answerer({.budget = &calls});
-  leaves(answerer);  // the one call that there is
   for (int k = 0; k < kRequests; ++k) stays(answerer, k, "tell me");
   EXPECT_EQ(store.spending().today.calls, 1);
   StoreBudget more(store, {.daily = {.calls = 2}});
@@ -159,7 +183,8 @@ std::vector<Fault> faults() {
   return out;
 }
 
-TEST_F(Leaks, RequestsThatMeetACheckThatErrsStay) {
+TEST_P(Leaks, RequestsThatMeetACheckThatErrsStay) {
+  leaves();
   const auto all = faults();
   const int each = kRequests / static_cast<int>(all.size()) + 1;
   for (const Fault& fault : all) {
@@ -173,8 +198,7 @@ TEST_F(Leaks, RequestsThatMeetACheckThatErrsStay) {
       stays(answerer, k, "tell me");
     }
   }
-  Answerer answerer = this->answerer({});
-  leaves(answerer);
+  leaves();
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "crayon/remote/remote.h"
 #include "crayon/session/answer.h"
@@ -15,11 +16,17 @@
 
 namespace crayon {
 
-/// Waits that suit a test: one that only a deadline ends gets a short one, another a long one.
-inline HttpTimeouts patience(bool slow) {
-  using std::chrono::milliseconds;
-  if (slow) return {milliseconds(400), milliseconds(300), milliseconds(600)};
-  return {milliseconds(60000), milliseconds(60000), milliseconds(60000)};
+/// Waits that suit a test: for what only a deadline ends, and for all else.
+inline constexpr HttpTimeouts kShortPatience{
+    std::chrono::milliseconds(400), std::chrono::milliseconds(300), std::chrono::milliseconds(600)};
+inline constexpr HttpTimeouts kLongPatience{std::chrono::seconds(60), std::chrono::seconds(60),
+                                            std::chrono::seconds(60)};
+inline HttpTimeouts patience(const Fault& fault) {
+  // Its text must have come before the silence: a busy machine needs a while.
+  if (fault.slow && fault.spoke) {
+    return {kLongPatience.connect, std::chrono::seconds(3), kLongPatience.total};
+  }
+  return fault.slow ? kShortPatience : kLongPatience;
 }
 
 inline RetryOptions quick_retries() {
@@ -35,11 +42,17 @@ class FaultWorld {
   [[nodiscard]] const TestAuthority& authority() const { return authority_; }
   [[nodiscard]] std::filesystem::path ca_file() const { return folder_.path() / "authority.pem"; }
   [[nodiscard]] RemoteServer server(const std::string& url) const {
-    return {.url = url, .model = "big", .key = "sk-very-secret", .ca_file = ca_file()};
+    return {
+        .url = url, .model = "big", .key = "sk-very-secret", .ca_file = ca_file(), .price = {1, 1}};
   }
-  [[nodiscard]] Answerer answerer(Remote& remote) const {
+  /// @param log  gets each decision; null: nobody does
+  [[nodiscard]] Answerer answerer(Remote& remote,
+                                  std::vector<DecisionRecord>* log = nullptr) const {
     AnswererOptions options;
     options.router.mode = RouteMode::Always;
+    if (log != nullptr) {
+      options.on_decision = [log](const DecisionRecord& record) { log->push_back(record); };
+    }
     return {*model_, *engine_, open_task("base"), &remote, options};
   }
   [[nodiscard]] static Example choice_question() {

@@ -12,6 +12,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
+#include "crayon/cli/internal/finite.h"
 #include "crayon/engine/model_copy.h"
 #include "crayon/formats/model_file.h"
 
@@ -41,7 +42,7 @@ void add_run_options(CLI::App& cmd, BenchRunArgs& args, const BenchRunHelp& help
   cmd.add_option("--slice-minutes", args.slice_minutes,
                  "Begin no further cell after so many minutes and report what is there; run it "
                  "again to go on")
-      ->check(CLI::Range(0.0, 1e6));
+      ->check(finite_range(0, 1e6));
   cmd.add_option("-o,--out", args.out, "Report to write: FILE.json or FILE.json.gz");
   cmd.add_option("--html", args.html, "Page to write");
   add_server_options(cmd, args.server);

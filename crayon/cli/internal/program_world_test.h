@@ -25,6 +25,8 @@ class ProgramWorld {
   /// Runs `crayon ARGS`; ARGS and SETTINGS ("NAME=value ...") are words of the shell.
   [[nodiscard]] ProgramRun run(const std::string& args, const std::string& input = {},
                                const std::string& settings = {}) const;
+  /// The same where standard output is a terminal; `out` has its line ends ("\r\n").
+  [[nodiscard]] ProgramRun run_on_terminal(const std::string& args) const;
   /// Starts the same without waiting. @return the id of its process, which the shell hands over
   [[nodiscard]] pid_t start(const std::string& args) const;
   [[nodiscard]] std::filesystem::path path(const std::string& name) const {
@@ -35,7 +37,8 @@ class ProgramWorld {
   [[nodiscard]] std::vector<std::string> files() const;
 
  private:
-  [[nodiscard]] std::string command(const std::string& args, const std::string& settings) const;
+  [[nodiscard]] std::string command(const std::string& args, const std::string& settings,
+                                    const std::string& out = "run/out") const;
 
   TemporaryFolder folder_;
 };

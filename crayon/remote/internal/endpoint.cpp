@@ -237,6 +237,9 @@ RemoteAnswer Endpoint::ask(wire::Ask ask, Turn& turn) {
       } else {
         std::rethrow_exception(first);
       }
+      if (turn.on_refused) turn.on_refused(refused);
+      turn.sent = false;  // of the next request nothing is
+      turn.so_far = {};
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -49,6 +50,8 @@ struct Turn {
   std::atomic<bool> late = false;     ///< `first_text` passed.
   std::atomic<bool> gave_up = false;  ///< The caller cancelled.
   RemoteAnswer so_far{};              ///< Of a stream that broke off: its usage.
+  /// Hears of a request that was refused and is made again without an extra; may be empty.
+  std::function<void(const Refused&)> on_refused{};
 };
 
 /// Asks the caller whether to end the call; a question that throws says yes.
