@@ -78,7 +78,8 @@ TEST_F(DecisionLog, GivesBackOneByItsIdOrThatsFirstDigits) {
   store_.add(record("abcd0000000000a2"));
   EXPECT_EQ(store_.decision("abcd").id, "abcd0000000000a2");
   EXPECT_EQ(store_.decision("abcd").task, "mail");
-  EXPECT_THAT([&] { (void)store_.decision("ffff"); }, fails(ErrorCode::NotFound, "ffff"));
+  EXPECT_THAT([&] { (void)store_.decision("ffff"); },
+              Throws<Error>(Property(&Error::code, ErrorCode::NotFound)));
 }
 
 TEST_F(DecisionLog, GivesBackEveryNumberOfAMarkedDecision) {
