@@ -150,7 +150,7 @@ const std::pair<const char*, const char*> kFractions[] = {
     {"ask --task base --value 1 hi", "price"},
     {"ask --task base --price 1 hi", "value"},
     {"ask --task base --price 1 --value 1 hi", "server-right"},
-    {"serve", "server-timeout"},
+    {"serve --model none.gguf", "server-timeout"},  // ends, were the number taken
     {"bench customize", "slice-minutes"},
     {"bench route", "slice-minutes"},
     {"train --config none.toml", "slice-minutes"},
