@@ -70,6 +70,8 @@ struct PrepareOptions {
 /// Called with the number of prompts that are done; may throw Interrupted.
 using OnPrompts = std::function<void(std::size_t done)>;
 
+/// Gets a prompt's hidden state [d], borrowed during the call.
+using OnHidden = std::function<void(std::span<const float>)>;
 struct GenerateOptions {
   int max_tokens = 256;
   float temperature = 0;  ///< 0: greedy.
@@ -77,6 +79,11 @@ struct GenerateOptions {
   std::uint64_t seed = 0;
   std::vector<std::string> stop = {};  ///< Texts that end the answer; not part of it.
   int top_log_probs = 0;               ///< Alternatives to report a token, at most 20.
+  /// Gets, before the first token, what embed() gives of the prompt at `embedding`. Of the same
+  /// pass; costs one more if the adapter changes blocks below its layer, or for a mean at the last
+  /// layer.
+  OnHidden on_hidden = {};
+  EmbeddingSpec embedding = {};
 };
 struct TokenChoice {
   int id = 0;
@@ -133,7 +140,8 @@ class Engine {
   [[nodiscard]] virtual std::vector<ScoreResult> score_prepared(const PreparedPrompts& prompts,
                                                                 const OnPrompts& on_done = {});
 
-  /// Writes on from `prompt`. @throws Error InvalidArgument  the prompt fills the context
+  /// Writes on from `prompt`.
+  /// @throws Error InvalidArgument  the prompt fills the context, or an option is out of range
   /// @throws Error CorruptFile  as score()
   [[nodiscard]] virtual Generated generate(std::string_view prompt, const GenerateOptions& options,
                                            const OnToken& on_token = {}) = 0;

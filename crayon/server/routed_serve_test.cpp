@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "crayon/gate/head.h"
+#include "crayon/gate/scope.h"
 #include "crayon/http/client.h"
 #include "crayon/prompt/prompt.h"
 #include "crayon/server/internal/scripted_model_for_tests.h"
@@ -111,6 +112,24 @@ TEST_F(RoutedServer, ACompletionAndAChoiceAreAskedToo) {
   EXPECT_THAT(larger_.heard()[1], AllOf(HasSubstr("A. yes"), HasSubstr("be brief")));
   EXPECT_TRUE(log()[1].choices);
   EXPECT_GT(log()[1].margin, 0) << "the device's signals are kept, for calibrating";
+}
+
+TEST_F(RoutedServer, TheScopeOfATextFallsOutOfThePassThatAnswers) {
+  TaskInfo info;
+  info.whitening = {.mean = {0, 0}, .projection = Matrix(2, 2)};
+  info.whitening.projection.at(0, 0) = info.whitening.projection.at(1, 1) = 1;
+  info.scope_examples = Matrix(3, 2);
+  for (std::size_t k = 0; k < 3; ++k) info.scope_examples.at(k, k % 2) = 1;
+  script_->hidden = {3, 4};
+  const double p = Scope(info.scope_examples).p_value(whiten(info.whitening, script_->hidden));
+  start([&](ServeOptions& options) { options.books.task.info = info; });
+  for (const std::string& more : {std::string(), kStream}) {
+    const HttpResponse response = post(chat("what is a noun", more));
+    EXPECT_NEAR(std::stod(response.headers.at("x-crayon-scope")), p, 5e-5) << more;
+  }
+  EXPECT_EQ(script_->embedded, 0) << "no pass of its own";
+  ASSERT_EQ(log().size(), 2u);
+  EXPECT_EQ(log()[0].scope, p);
 }
 
 TEST_F(RoutedServer, ACustomisedTaskChoosesAsItDoesWithoutTheApi) {

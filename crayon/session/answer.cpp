@@ -222,8 +222,7 @@ void Answerer::broke_off(const Turn& turn, Answer& out) const {
 void Answerer::answer_text(const Turn& turn, Answer& out) {
   const RenderedPrompt prompt = task_.prompt(turn.question);
   const bool open = !door_ || !turn.kept.empty();
-  std::optional<double> scope;
-  if (!open) scope = task_.scope(engine_, prompt);
+  std::optional<double> scope;  // there before the first token
   const auto device_speaks = [&](std::span<const GeneratedToken> tokens) {
     out.raw = TaskOnDevice::raw_text_signals(tokens);
     return !decide(turn, task_.signals(out.raw, scope), out);
@@ -232,12 +231,11 @@ void Answerer::answer_text(const Turn& turn, Answer& out) {
   const bool always = !open && options_.router.mode == RouteMode::Always;
   HeldText held(always ? 1 : options_.hold_back, open, device_speaks, turn.on_text);
   const GenerateOptions options = free_answer(turn.question, options_.max_tokens);
-  Generated text = engine_.generate(prompt.text, options,
+  const auto take_scope = [&](double p) { scope = p; };
+  Generated text = engine_.generate(prompt.text, task_.telling_scope(options, take_scope),
                                     [&](const GeneratedToken& token) { return held.take(token); });
   throw_if_interrupted();
   (void)held.settle();
-  // A report only here, so its pass stands behind the answer and delays no word.
-  if (open) out.scope = task_.scope(engine_, prompt);
   if (!held.device()) {
     if (server_text(turn, out)) return;
     text = engine_.generate(prompt.text, options, [&](const GeneratedToken& token) {

@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "crayon/base/interrupt.h"
 #include "crayon/gate/choice_probe.h"
+#include "crayon/gate/scope.h"
 #include "crayon/session/internal/test_world.h"
 #include "crayon/session/scoring.h"
 #include "crayon/testing/fake_engine.h"
@@ -38,8 +41,9 @@ class Answering : public ::testing::Test {
     };
   }
 
+  std::atomic<int> embedded_ = 0;  ///< Prompts that got a pass of their own.
   TemporaryFolder folder_;
-  std::shared_ptr<Model> model_ = make_fake_model({.d_model = kWidth});
+  std::shared_ptr<Model> model_ = make_fake_model({.d_model = kWidth, .embedded = &embedded_});
   std::unique_ptr<Engine> engine_ = model_->open_engine({});
   FakeServer server_;
   Remote remote_ = server_.remote();
@@ -66,6 +70,29 @@ TEST_F(Answering, ATaskAddsScope) {
   EXPECT_GT(*answer.scope, 0);
   EXPECT_LE(*answer.scope, 1);
   EXPECT_EQ(answer.scope_examples_needed, 20u) << "8 examples cannot reach the level 0.05";
+}
+
+TEST_F(Answering, TheScopeOfFreeTextFallsOutOfThePassThatAnswers) {
+  const std::string file = task_file();
+  const OpenTask task = open_task(file);
+  const Example question = make_free_question("is this apple number *3 or 4");
+  const RenderedPrompt prompt = TaskOnDevice(*model_, task).prompt(question);
+  const Matrix hidden = engine_->embed(std::span(&prompt, 1), task.info->embedding);
+  const Scope scope(task.info->scope_examples, task.info->scope);
+  const double apart = scope.p_value(whiten(task.info->whitening, hidden.row(0)));
+  embedded_ = 0;
+  for (Remote* remote : {static_cast<Remote*>(nullptr), &remote_}) {
+    const Answer answer = answerer(remote, RouteMode::ServerShare, file).answer(question);
+    EXPECT_EQ(answer.scope, apart);
+    EXPECT_EQ(embedded_, 0) << "no pass of its own";
+  }
+}
+
+TEST_F(Answering, WhereATaskHasNoScopeNothingIsReadForIt) {
+  const TaskOnDevice base(*model_, open_task("base"));
+  EXPECT_FALSE(base.telling_scope({}, [](double) {}).on_hidden);
+  const Answer answer = answerer(nullptr, RouteMode::Never).answer(make_free_question("say *a"));
+  EXPECT_FALSE(answer.scope);
 }
 
 TEST_F(Answering, AChoiceProbeReadsTheChoicesStates) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "crayon/base/error.h"
 #include "crayon/session/scoring.h"
@@ -51,10 +52,14 @@ RenderedPrompt TaskOnDevice::prompt(const Example& question) const {
   return plain;
 }
 
-std::optional<double> TaskOnDevice::scope(Engine& engine, const RenderedPrompt& prompt) const {
-  if (!scope_) return std::nullopt;
-  const Matrix hidden = engine.embed(std::span(&prompt, 1), info_->embedding);
-  return scope_->p_value(embedding(hidden.row(0)));
+GenerateOptions TaskOnDevice::telling_scope(GenerateOptions options,
+                                            std::function<void(double)> on_scope) const {
+  if (!scope_) return options;
+  options.embedding = info_->embedding;
+  options.on_hidden = [this, tell = std::move(on_scope)](std::span<const float> hidden) {
+    tell(scope_->p_value(embedding(hidden)));
+  };
+  return options;
 }
 
 std::size_t TaskOnDevice::scope_examples_needed(double level) const {

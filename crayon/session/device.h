@@ -1,6 +1,7 @@
 // The device's side of one request: what a task knows, applied to what the engine said.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -63,8 +64,10 @@ class TaskOnDevice {
   /// The text to write on from. A chat is put through the model's template; where the model has
   /// none, its turns are joined by line breaks.
   [[nodiscard]] RenderedPrompt prompt(const Example& question) const;
-  /// p-value of the prompt; none without scope examples.
-  [[nodiscard]] std::optional<double> scope(Engine& engine, const RenderedPrompt& prompt) const;
+  /// With these options generate() also tells the p-value of its prompt, on the engine's thread and
+  /// before the first token; without scope examples nothing is told, or read. Borrows the task.
+  [[nodiscard]] GenerateOptions telling_scope(GenerateOptions options,
+                                              std::function<void(double)> on_scope) const;
 
   /// How many scope examples it takes before a p-value can fall below `level`, where the task has
   /// a scope of fewer; else 0.

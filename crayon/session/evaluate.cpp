@@ -111,14 +111,15 @@ SideDetail Evaluator::device_answer(const TaskOnDevice& task, const Example& que
     return side;
   }
   const RenderedPrompt prompt = task.prompt(question);
-  const Generated text = engine_.generate(prompt.text, free_answer(question),
-                                          [](const GeneratedToken&) { return !interrupted(); });
+  const GenerateOptions options =
+      task.telling_scope(free_answer(question), [&](double scope) { side.scope = scope; });
+  const Generated text =
+      engine_.generate(prompt.text, options, [](const GeneratedToken&) { return !interrupted(); });
   const std::span tokens(text.tokens);
   const ChoiceSignals raw =
       TaskOnDevice::raw_text_signals(tokens.first(std::min(tokens.size(), kHoldBackTokens)));
-  const Signals signals = task.signals(raw, task.scope(engine_, prompt));
+  const Signals signals = task.signals(raw, side.scope);
   side.confidence = signals.confidence;
-  side.scope = signals.scope;
   side.server_chance = signals.server;
   side.right = answers_label(question, text.text);
   return side;

@@ -51,6 +51,7 @@ class FakeEngine final : public Engine {
     Matrix result(prompts.size(), static_cast<std::size_t>(fake_.d_model));
     for (std::size_t i = 0; i < prompts.size(); ++i) {
       throw_if_interrupted();
+      if (fake_.embedded != nullptr) ++*fake_.embedded;
       const auto h = hidden(prompts[i].text, spec);
       std::copy(h.begin(), h.end(), result.row(i).begin());
       if (on_done) on_done(i);
@@ -163,6 +164,7 @@ Generated FakeEngine::generate(std::string_view prompt, const GenerateOptions& o
     throw Error(ErrorCode::InvalidArgument,
                 fmt::format("the prompt has {} tokens, the context {}", prompt.size(), context_));
   }
+  if (options.on_hidden) options.on_hidden(hidden(std::string(prompt), options.embedding));
   for (const auto& text : answer(std::string(prompt))) {
     throw_if_interrupted();
     if (static_cast<int>(result.tokens.size()) == options.max_tokens) {

@@ -6,6 +6,7 @@
 // weights.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -22,6 +23,7 @@ struct FakeModelOptions {
   /// others stay below -2. generate() writes what stands behind the last one on its line, word by
   /// word; without one, up to eight words by hash.
   std::string right_marker = "*";
+  std::atomic<int>* embedded = nullptr;  ///< If set, counts the prompts that embed() gets.
   bool states = false;  ///< Choices that are asked for their states get their text's hidden state.
 };
 [[nodiscard]] std::shared_ptr<Model> make_fake_model(const FakeModelOptions& options = {});

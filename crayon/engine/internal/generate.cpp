@@ -88,9 +88,23 @@ bool hand_out(std::vector<GeneratedToken> tokens, Generated& result, const OnTok
 
 }  // namespace
 
+// The prompt is computed anew each time, all of it, so a mean has every token.
+void LlamaEngine::read_prompt(std::span<const int> tokens, const GenerateOptions& options) {
+  if (!options.on_hidden) return prefill(tokens, Outputs::Last);
+  std::vector<float> hidden;
+  if (same_pass_embeds(options.embedding)) {
+    hidden = prefill_and_embed(tokens, options.embedding);
+  } else {
+    hidden = embed_apart(tokens, options.embedding);
+    prefill(tokens, Outputs::Last);
+  }
+  options.on_hidden(hidden);
+}
+
 Generated LlamaEngine::generate(std::string_view prompt, const GenerateOptions& options,
                                 const OnToken& on_token) {
   check(options);
+  if (options.on_hidden) check_layer(options.embedding.layer);
   const LlamaModel& model = *model_.llama;
   auto tokens = tokenize_(prompt);
   if (tokens.size() >= static_cast<std::size_t>(context_tokens_)) {
@@ -101,9 +115,12 @@ Generated LlamaEngine::generate(std::string_view prompt, const GenerateOptions& 
   Generated result;
   result.prompt_tokens = tokens.size();
   result.finish = FinishReason::Length;
-  if (options.max_tokens == 0) return result;
+  if (options.max_tokens == 0) {
+    if (options.on_hidden) options.on_hidden(embed_apart(tokens, options.embedding));
+    return result;
+  }
 
-  prefill(tokens, Outputs::Last);
+  read_prompt(tokens, options);
   const LlamaSampler sampler = make_sampler(options);
   Utf8Joiner joiner;
   StopFilter filter(options.stop);

@@ -129,6 +129,25 @@ Matrix LlamaEngine::hidden_of_base(std::span<const int> tokens, std::span<const 
   return hidden_->finish();
 }
 
+bool LlamaEngine::same_pass_embeds(const EmbeddingSpec& spec) const {
+  if (adapter_.loaded != nullptr && adapter_.first_layer < spec.layer) return false;
+  // Logits of every token are dearer than a pass.
+  return outputs_for(spec.layer, spec.pooling) != Outputs::All;
+}
+
+std::vector<float> LlamaEngine::prefill_and_embed(std::span<const int> tokens,
+                                                  const EmbeddingSpec& spec) {
+  const Capture capture(*hidden_, {&spec.layer, 1}, spec.pooling, /*end_pass=*/false);
+  prefill(tokens, Outputs::Last);
+  return hidden_->finish().data;
+}
+
+std::vector<float> LlamaEngine::embed_apart(std::span<const int> tokens,
+                                            const EmbeddingSpec& spec) {
+  const Base base(*this, spec.layer);
+  return hidden_of_base(tokens, {&spec.layer, 1}, spec.pooling).data;
+}
+
 Matrix LlamaEngine::embed(std::span<const RenderedPrompt> prompts, const EmbeddingSpec& spec,
                           const std::function<void(std::size_t)>& on_done) {
   return std::move(embed_layers(prompts, {&spec.layer, 1}, spec.pooling, on_done).front());

@@ -37,6 +37,8 @@ class LlamaEngine final : public Engine {
   void set_adapters(std::span<const BlendPart> parts) override;
   void set_adapter_file(const std::filesystem::path& file) override;
   void set_adapter_bytes(std::span<const std::byte> bytes, const std::string& name) override;
+  /// Tokens computed so far, each as often as it was: what a call costs, for tests.
+  [[nodiscard]] std::size_t tokens_read() const { return context_.tokens_read(); }
 
  private:
   enum class Outputs { None, Last, All };
@@ -71,8 +73,11 @@ class LlamaEngine final : public Engine {
   Matrix hidden_of_base(std::span<const int> tokens, std::span<const int> layers, Pooling pooling);
   void read_prompt(const ScoreRequest& request, const TokenizedChoices& tokens,
                    const EmbeddingSpec& spec, ScoreResult& result);
-  bool same_pass_embeds(const ScoreRequest& request, const TokenizedChoices& tokens,
-                        const EmbeddingSpec& spec) const;
+  void read_prompt(std::span<const int> tokens, const GenerateOptions& options);
+  /// Does the pass over a prompt that is answered show the base's state too?
+  [[nodiscard]] bool same_pass_embeds(const EmbeddingSpec& spec) const;
+  std::vector<float> prefill_and_embed(std::span<const int> tokens, const EmbeddingSpec& spec);
+  std::vector<float> embed_apart(std::span<const int> tokens, const EmbeddingSpec& spec);
   std::vector<double> score_first_tokens(const TokenizedChoices& tokens) const;
   void score_round(std::span<const Branch> round, std::size_t prefix, Sums& sums);
   void decode_branches(std::span<const Branch> round, std::size_t prefix, Sums& sums);

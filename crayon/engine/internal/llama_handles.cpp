@@ -155,6 +155,7 @@ void LlamaContext::decode(LlamaBatch& batch) {
   const std::shared_lock lock(model_->adapters());
   std::string reason;
   try {
+    tokens_read_ += batch.size();
     if (llama_decode(handle_.get(), batch.view()) == 0) return;
     reason = log.reason();
   } catch (const std::exception& e) {

@@ -127,9 +127,11 @@ class LlamaContext {
   bool truncate_sequence(int sequence, int length);
   void set_adapter(const LlamaAdapter* adapter);  ///< null: the base alone.
   [[nodiscard]] llama_context* get() const noexcept { return handle_.get(); }
+  [[nodiscard]] std::size_t tokens_read() const noexcept { return tokens_read_; }  ///< So far.
 
  private:
   std::shared_ptr<const LlamaModel> model_;
+  std::size_t tokens_read_ = 0;
   std::unique_ptr<llama_context, LlamaFree> handle_;
 };
 

@@ -13,35 +13,23 @@ void LlamaEngine::check_has_choices(const RenderedPrompt& prompt) {
   throw Error(ErrorCode::InvalidArgument, "a question to score has no choices; give at least one");
 }
 
-/// Can the scoring pass itself give the base's state of the prompt's tokens?
-bool LlamaEngine::same_pass_embeds(const ScoreRequest& request, const TokenizedChoices& tokens,
-                                   const EmbeddingSpec& spec) const {
-  if (adapter_.loaded != nullptr && adapter_.first_layer < spec.layer) return false;
-  // Logits of every token are dearer than a pass.
-  if (outputs_for(spec.layer, spec.pooling) == Outputs::All) return false;
-  // A token that joins the prompt's end with a choice's start shortens the shared prefix.
-  return tokens.cut_tokens > 0 || tokens.prefix.size() == tokenize_(request.prompt.text).size();
-}
-
 void LlamaEngine::read_prompt(const ScoreRequest& request, const TokenizedChoices& tokens,
                               const EmbeddingSpec& spec, ScoreResult& result) {
   if (!request.embed) {
     return prefill(tokens.prefix, Outputs::Last, {}, keep_shared(tokens.prefix));
   }
-  const std::span<const int> layers(&spec.layer, 1);
-  if (same_pass_embeds(request, tokens, spec)) {
-    const Capture capture(*hidden_, layers, spec.pooling, /*end_pass=*/false);
-    prefill(tokens.prefix, Outputs::Last);
-    result.hidden = hidden_->finish().data;
+  // A token that joins the prompt's end with a choice's start shortens the shared prefix.
+  const auto whole = [&] {
+    return tokens.cut_tokens > 0 || tokens.prefix.size() == tokenize_(request.prompt.text).size();
+  };
+  if (same_pass_embeds(spec) && whole()) {
+    result.hidden = prefill_and_embed(tokens.prefix, spec);
     return;
   }
   RenderedPrompt prompt = request.prompt;
   prompt.choices.clear();
   const auto alone = tokenize_choices(prompt, tokenize_, static_cast<std::size_t>(context_tokens_));
-  {
-    const Base base(*this, spec.layer);
-    result.hidden = hidden_of_base(alone.prefix, layers, spec.pooling).data;
-  }
+  result.hidden = embed_apart(alone.prefix, spec);
   prefill(tokens.prefix, Outputs::Last);
 }
 

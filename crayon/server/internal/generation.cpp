@@ -4,10 +4,7 @@
 
 namespace crayon::server {
 
-struct Generation::State : Handover<GeneratedToken, Generated> {
-  std::mutex scope_mutex;
-  std::optional<double> scope;
-};
+struct Generation::State : Handover<GeneratedToken, Generated> {};
 
 Generation::Generation(EngineQueue& queue, Job job, std::function<bool()> cancelled)
     : state_(std::make_shared<State>()), cancelled_(std::move(cancelled)) {
@@ -16,11 +13,6 @@ Generation::Generation(EngineQueue& queue, Job job, std::function<bool()> cancel
     Generated generated;
     std::exception_ptr error;
     try {
-      if (!state->cancelled() && job.scope) {
-        const auto scope = job.scope(engine);
-        const std::lock_guard lock(state->scope_mutex);
-        state->scope = scope;
-      }
       if (!state->cancelled()) {
         generated = engine.generate(job.prompt, job.options,
                                     [&](const GeneratedToken& token) { return state->put(token); });
@@ -34,11 +26,6 @@ Generation::Generation(EngineQueue& queue, Job job, std::function<bool()> cancel
 }
 
 void Generation::cancel() { state_->cancel(); }
-
-std::optional<double> Generation::scope() const {
-  const std::lock_guard lock(state_->scope_mutex);
-  return state_->scope;
-}
 
 Generation::~Generation() { state_->cancel(); }
 

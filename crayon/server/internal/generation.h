@@ -18,8 +18,6 @@ class Generation {
   struct Job {
     std::string prompt{};
     GenerateOptions options{};
-    /// Scope of the prompt, worked out before its first token; empty: none.
-    std::function<std::optional<double>(Engine&)> scope{};
   };
   /// Puts the job into the queue. `cancelled` is asked on the thread that calls next().
   /// @throws Error Unavailable  the queue is full
@@ -34,8 +32,6 @@ class Generation {
   /// Waits until there is a token, or the end: what the engine throws before comes out here.
   void wait_for_first();
   void cancel();
-  /// After the first token, or the end.
-  [[nodiscard]] std::optional<double> scope() const;
   /// After next() gave nothing: the answer without its tokens.
   [[nodiscard]] Generated result() const;
 

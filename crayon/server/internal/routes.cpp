@@ -147,11 +147,10 @@ ServerResponse Routes::write(const ApiRequest& request, const Cancelled& cancell
 std::shared_ptr<AnswerSource> Routes::routed(const ApiRequest& request, const Cancelled& cancelled,
                                              Entry& entry) {
   Generation::Job job{.prompt = prompt_of(request), .options = generate_options(request)};
-  const RenderedPrompt prompt{job.prompt, {}, 0, 0};
+  // Written on the engine's thread before the first token is handed over, read here behind it.
+  const auto scope = std::make_shared<std::optional<double>>();
   auto first = job;
-  first.scope = [&task = board_.task(), prompt](Engine& engine) {
-    return task.scope(engine, prompt);
-  };
+  first.options = board_.task().telling_scope(job.options, [scope](double p) { *scope = p; });
   auto generation = std::make_shared<Generation>(queue_, first, cancelled);
   const std::size_t enough =
       board_.always() ? 1 : std::max<std::size_t>(board_.books().hold_back, 1);
@@ -162,7 +161,7 @@ std::shared_ptr<AnswerSource> Routes::routed(const ApiRequest& request, const Ca
     held.push_back(std::move(*token));
   }
   const ChoiceSignals raw = TaskOnDevice::raw_text_signals(held);
-  const Signals signals = board_.task().signals(raw, generation->scope());
+  const Signals signals = board_.task().signals(raw, *scope);
   const Decision decision = board_.decide(signals);
   entry.decided(raw, signals, decision);
   if (decision.side == Side::Device) return device_source(std::move(generation), std::move(held));

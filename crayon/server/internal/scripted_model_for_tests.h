@@ -23,6 +23,7 @@ struct Script {
   std::function<void(std::size_t)> before_token = [](std::size_t) {};  ///< On the engine's thread.
   std::map<std::string, ScoredChoice> scores{};  ///< By choice; others: -9 for one token.
   bool endless = false;                          ///< Repeat the last piece until cancelled.
+  std::vector<float> hidden{};                   ///< Of every prompt.
 
   struct Call {
     std::string prompt;
@@ -33,6 +34,7 @@ struct Script {
   std::vector<Call> calls{};
   std::vector<RenderedPrompt> scored{};
   std::string adapter{};
+  int embedded = 0;  ///< Prompts that got a pass of their own.
 };
 
 class ScriptedEngine : public Engine {
@@ -46,6 +48,7 @@ class ScriptedEngine : public Engine {
     }
     Generated out;
     out.prompt_tokens = prompt.size();
+    if (options.on_hidden) options.on_hidden(script_->hidden);
     const auto& pieces = script_->pieces;
     for (std::size_t i = 0; script_->endless || i < pieces.size(); ++i) {
       if (!script_->endless && i == static_cast<std::size_t>(options.max_tokens)) {
@@ -78,9 +81,14 @@ class ScriptedEngine : public Engine {
   }
 
   void set_adapter_file(const std::filesystem::path& file) override { script_->adapter = file; }
-  Matrix embed(std::span<const RenderedPrompt>, const EmbeddingSpec&,
+  Matrix embed(std::span<const RenderedPrompt> prompts, const EmbeddingSpec&,
                const std::function<void(std::size_t)>&) override {
-    return {};
+    Matrix out(prompts.size(), script_->hidden.size());
+    for (std::size_t i = 0; i < out.rows; ++i)
+      std::ranges::copy(script_->hidden, out.row(i).begin());
+    const std::lock_guard lock(script_->mutex);
+    script_->embedded += static_cast<int>(prompts.size());
+    return out;
   }
   Matrix logits(std::span<const int>) override { return {}; }
   void set_adapters(std::span<const BlendPart>) override {}
