@@ -72,7 +72,8 @@ struct Prepared {
   /// Whether to calibrate labels was the method's choice too, whatever its head: the switch leaves
   /// it as it is.
   bool owns_head = false;
-  /// Scores of a row's choices in place of the model's. @param z  [m] of the row
+  /// Scores of a row's choices in place of the model's; none where a reply named no choice: that is
+  /// a wrong answer. @param z  [m] of the row
   std::function<std::vector<float>(const BenchRow&, std::span<const float> z)> direct = {};
   std::vector<float> weights = {};  ///< [N], where the method has such.
   double seconds = -1;              ///< Of customising, where the method knows better than a clock.

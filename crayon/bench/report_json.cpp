@@ -90,32 +90,30 @@ Json task_json(const BenchTask& task) {
 Json result_json(const BenchResult& result) {
   Json scores = Json::array();
   Json calibrated = Json::array();
-  Json choices = Json::array();
-  Json choices_calibrated = Json::array();
   for (std::size_t i = 0; i < result.scores.size(); ++i) {
     scores.push_back(list_of(result.scores[i]));
     if (result.calibrates) calibrated.push_back(list_of(result.calibrated[i]));
-    choices.push_back(best_choice(result.scores[i]));
-    choices_calibrated.push_back(best_choice(result.calibrated[i]));
   }
-  return {{"task", result.task},
-          {"method", result.method},
-          {"k", result.k},
-          {"seed", result.seed},
-          {"key", result.key},
-          {"weights", list_of(result.weights)},
-          {"texts", result.cost.texts},
-          {"labels", result.cost.labels},
-          {"shots", result.cost.shots},
-          {"prompt_tokens", result.cost.prompt_tokens},
-          {"answer_tokens", result.cost.answer_tokens},
-          {"adapter_bytes", result.cost.adapter_bytes},
-          {"cut_questions", result.cost.cut_questions},
-          {"label_calibration", result.calibrates},
-          {"scores", scores},
-          {"scores_calibrated", calibrated},
-          {"choices", choices},
-          {"choices_calibrated", choices_calibrated}};
+  Json json = {{"task", result.task},
+               {"method", result.method},
+               {"k", result.k},
+               {"seed", result.seed},
+               {"key", result.key},
+               {"weights", list_of(result.weights)},
+               {"texts", result.cost.texts},
+               {"labels", result.cost.labels},
+               {"shots", result.cost.shots},
+               {"prompt_tokens", result.cost.prompt_tokens},
+               {"answer_tokens", result.cost.answer_tokens},
+               {"adapter_bytes", result.cost.adapter_bytes},
+               {"cut_questions", result.cost.cut_questions},
+               {"label_calibration", result.calibrates},
+               {"scores", scores},
+               {"scores_calibrated", calibrated},
+               {"choices", choices_of(result, false)},
+               {"choices_calibrated", choices_of(result, true)}};
+  if (!result.unparsed.empty()) json["unparsed"] = result.unparsed;
+  return json;
 }
 
 Json methods_json(const BenchPlan& plan) {

@@ -10,6 +10,7 @@
 namespace crayon {
 namespace {
 
+constexpr std::size_t kTextColumns = 100;
 constexpr std::size_t kNameBytes = 16;  ///< Leaves room for three rivals in 100 columns.
 
 /// "+3.2*  1.0..5.4", or a dash.
@@ -106,7 +107,13 @@ std::string report_text(const std::string& json, const std::string& name) {
       out += accuracy_table(*table);
       shown = table;
     }
-    if (shown != nullptr) out += ours_table(*shown) + cost_table(data, *shown);
+    if (shown == nullptr) continue;
+    out += ours_table(*shown) + cost_table(data, *shown);
+    if (const std::string unparsed = unparsed_text(data, *shown); !unparsed.empty()) {
+      out += wrapped("Replies that named no choice, counted as wrong: " + one_line(unparsed),
+                     kTextColumns) +
+             "\n";
+    }
   }
   out += groups.empty()
              ? "No table: no method has results for every task of a group.\n"

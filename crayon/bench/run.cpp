@@ -6,11 +6,11 @@
 #include <chrono>
 #include <set>
 
-#include "crayon/base/clock.h"
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/base/sha256.h"
 #include "crayon/bench/internal/earlier.h"
+#include "crayon/bench/internal/work_out.h"
 #include "crayon/bench/train_lora.h"
 
 namespace crayon {
@@ -18,13 +18,6 @@ namespace crayon {
 namespace {
 
 using Json = nlohmann::json;
-
-/// A, B and their scales in F16, without the file's header.
-std::size_t bytes_of(const Adapter& adapter) {
-  std::size_t numbers = 0;
-  for (const LoraTensor& t : adapter.tensors) numbers += t.a.data.size() + t.b.data.size();
-  return 2 * numbers;
-}
 
 /// A cell, what decides its result, and the result as far as it is known.
 struct Planned {
@@ -47,7 +40,8 @@ class Runner {
                 {.scoring = plan.scoring,
                  .context_tokens = options.context_tokens,
                  .exact = plan.exact,
-                 .first_layer = pool.manifest().first_layer}) {
+                 .first_layer = pool.manifest().first_layer}),
+        work_(pool, tools, store, scorer_, options_) {
     (void)check_base(pool.manifest().base, model.base(),
                      fmt::format("pool '{}'", pool.folder().string()));
     if (tools.multitask != nullptr) {
@@ -63,19 +57,7 @@ class Runner {
   [[nodiscard]] Json key_of(const BenchCell& cell, const std::vector<BenchRow>& examples) const;
   [[nodiscard]] std::vector<Planned> planned_cells();
   void work_out_all(std::vector<Planned>& cells, const OnCell& on_cell);
-  BenchResult work_out(const BenchCell& cell, const std::vector<BenchRow>& examples);
   void count_seen(const BenchCell& cell, BenchResult& result) const;
-  RowScores answer(const BenchCell& cell, const Prepared& prepared,
-                   const std::vector<BenchRow>& rows, std::span<const BenchRow> shots);
-  ScoreTable score_examples(const BenchCell& cell, const Prepared& prepared,
-                            const std::vector<BenchRow>& examples, std::span<const BenchRow> shots);
-  RowScores answer_directly(const Prepared& prepared, const std::vector<BenchRow>& rows);
-  void apply(const Head& head, const std::vector<BenchRow>& rows, RowScores& found);
-  void calibrate(const std::vector<BenchRow>& examples, const ScoreTable& example_scores,
-                 const std::vector<BenchRow>& questions, BenchResult& result);
-  [[nodiscard]] Matrix z_of(const std::vector<BenchRow>& rows) {
-    return whiten(pool_.gate().whitening, scorer_.embed(rows, pool_.gate().embedding));
-  }
 
   const BenchPlan& plan_;
   Pool& pool_;
@@ -83,6 +65,7 @@ class Runner {
   const Store& store_;
   const RunOptions& options_;
   BenchScorer scorer_;
+  CellWork work_;
   BenchRun run_;
   std::vector<std::string> question_hashes_;
   std::vector<std::string> training_hashes_;
@@ -148,123 +131,6 @@ Json Runner::key_of(const BenchCell& cell, const std::vector<BenchRow>& examples
   return key;
 }
 
-RowScores Runner::answer_directly(const Prepared& prepared, const std::vector<BenchRow>& rows) {
-  const Matrix z = z_of(rows);
-  const auto start = std::chrono::steady_clock::now();
-  RowScores found;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    throw_if_interrupted();
-    try {
-      found.scores.push_back(prepared.direct(rows[i], z.row(i)));
-    } catch (const Error& error) {
-      throw about_example(rows[i].example.id, error);
-    }
-  }
-  found.seconds = seconds_since(start);
-  return found;
-}
-
-RowScores Runner::answer(const BenchCell& cell, const Prepared& prepared,
-                         const std::vector<BenchRow>& rows, std::span<const BenchRow> shots) {
-  if (!prepared.head.choice_probe.empty()) {
-    return scorer_.score_with_states(prepared.adapter ? &*prepared.adapter : nullptr, rows);
-  }
-  if (!prepared.direct) {
-    return scorer_.score(prepared.adapter ? &*prepared.adapter : nullptr, rows, shots);
-  }
-  if (cell.method->sees != Method::Sees::Nothing) return answer_directly(prepared, rows);
-  const Json key = {{"kind", "direct"},
-                    {"method", cell.method->name},
-                    {"version", cell.method->version},
-                    {"server", options_.server},
-                    {"rows", hash_rows(rows)}};
-  RowScores found;
-  if (const auto known = store_.get(key)) {
-    known->at("scores").get_to(found.scores);
-    known->at("seconds").get_to(found.seconds);
-    return found;
-  }
-  found = answer_directly(prepared, rows);
-  store_.put(key, {{"scores", found.scores}, {"seconds", found.seconds}});
-  return found;
-}
-
-/// The K examples' own scores. Where examples stand in the prompt, none may stand in its own: each
-/// half is scored behind the other one.
-ScoreTable Runner::score_examples(const BenchCell& cell, const Prepared& prepared,
-                                  const std::vector<BenchRow>& examples,
-                                  std::span<const BenchRow> shots) {
-  if (shots.empty()) return answer(cell, prepared, examples, {}).scores;
-  const auto middle = examples.begin() + static_cast<std::ptrdiff_t>(examples.size() / 2);
-  const std::vector<BenchRow> halves[] = {{examples.begin(), middle}, {middle, examples.end()}};
-  ScoreTable scores;
-  for (const int half : {0, 1}) {
-    if (halves[half].empty()) continue;
-    std::span<const BenchRow> before(halves[1 - half]);
-    before = before.first(scorer_.fitting_shots(halves[half], before));
-    for (auto& row : answer(cell, prepared, halves[half], before).scores) {
-      scores.push_back(std::move(row));
-    }
-  }
-  return scores;
-}
-
-void Runner::apply(const Head& head, const std::vector<BenchRow>& rows, RowScores& found) {
-  if (head.empty()) return;
-  const Matrix z = z_of(rows);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const Matrix states = found.states.empty() ? Matrix{} : std::move(found.states[i]);
-    found.scores[i] = apply_head(head, rows[i].example.choices, found.scores[i], z.row(i), states);
-  }
-}
-
-/// Biases of the labels from the K examples' scores; their answers are not looked at.
-void Runner::calibrate(const std::vector<BenchRow>& examples, const ScoreTable& example_scores,
-                       const std::vector<BenchRow>& questions, BenchResult& result) {
-  std::vector<ScoredChoices> scored;
-  for (std::size_t i = 0; i < examples.size(); ++i) {
-    scored.push_back({examples[i].example.choices, example_scores[i]});
-  }
-  const Head head = fit_label_calibration(scored);
-  result.calibrated = result.scores;
-  result.calibrates = !head.empty();
-  for (std::size_t i = 0; i < questions.size() && result.calibrates; ++i) {
-    result.calibrated[i] = apply_head(head, questions[i].example.choices, result.scores[i], {});
-  }
-}
-
-BenchResult Runner::work_out(const BenchCell& cell, const std::vector<BenchRow>& examples) {
-  const BenchTask& task = run_.tasks[cell.task];
-  const MethodInput input{examples, task.training, cell.seed, pool_, scorer_, tools_};
-  (void)scorer_.take_saved_seconds();
-  const auto start = std::chrono::steady_clock::now();
-  const Prepared prepared = cell.method->prepare(input);
-  BenchResult result;
-  result.cost.customize_seconds = prepared.seconds >= 0
-                                      ? prepared.seconds
-                                      : seconds_since(start) + scorer_.take_saved_seconds();
-
-  std::span<const BenchRow> shots(prepared.shots);
-  shots = shots.first(scorer_.fitting_shots(task.questions, shots));
-  RowScores answered = answer(cell, prepared, task.questions, shots);
-  apply(prepared.head, task.questions, answered);
-  result.scores = std::move(answered.scores);
-  result.calibrated = result.scores;
-  if (prepared.head.empty() && !prepared.owns_head) {
-    calibrate(examples, score_examples(cell, prepared, examples, shots), task.questions, result);
-  }
-  result.weights = prepared.weights;
-  result.cost.answer_seconds = answered.seconds;
-  result.cost.answer_tokens = answered.tokens;
-  result.cost.prompt_tokens = answered.prompt_tokens;
-  result.cost.adapter_bytes = prepared.adapter ? bytes_of(*prepared.adapter) : 0;
-  result.cost.shots = shots.size();
-  result.cost.cut_questions = answered.cut_rows;
-  result.machine = options_.machine;
-  finish(result);
-  return result;
-}
-
 /// All cells with what is known of them; those of methods that cannot run and have no result are
 /// left out.
 std::vector<Planned> Runner::planned_cells() {
@@ -307,7 +173,8 @@ void Runner::work_out_all(std::vector<Planned>& cells, const OnCell& on_cell) {
       on_cell(done++, cells.size(), fmt::format("{} {}", task.name, one.cell.method->name));
     }
     try {
-      one.result = work_out(one.cell, draw_examples(task, one.cell.k, one.cell.seed));
+      one.result = work_.work_out(*one.cell.method, task,
+                                  draw_examples(task, one.cell.k, one.cell.seed), one.cell.seed);
     } catch (const Error& error) {
       throw Error(error.code(), fmt::format("task '{}', method '{}': {}", task.name,
                                             one.cell.method->name, error.what()));

@@ -107,6 +107,11 @@ std::string one_table(const ReportData& data, const SummaryTable& table) {
         "tasks: {}.</p>\n",
         escaped(listed(names)));
   }
+  if (const std::string unparsed = unparsed_text(data, table); !unparsed.empty()) {
+    out +=
+        fmt::format("<p class=\"note\">Replies that named no choice, counted as wrong: {}.</p>\n",
+                    escaped(unparsed));
+  }
   return out + "</div>\n";
 }
 

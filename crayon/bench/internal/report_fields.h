@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -73,15 +74,23 @@ class Fields {
     }
     return found;
   }
+  [[nodiscard]] std::vector<std::uint64_t> counts_if_any(const char* key) const {
+    return value_.contains(key) ? counts(key) : std::vector<std::uint64_t>{};
+  }
   /// Indices of choices, `n` of them.
   [[nodiscard]] std::vector<int> choices(const char* key, std::size_t n) const {
-    const auto expected = [n] { return fmt::format("{} indices of choices", n); };
+    std::vector<int> found = choices_or_none(key, n);
+    if (std::ranges::find(found, kNoChoice) != found.end()) throw no_choices(key, n);
+    return found;
+  }
+  /// The same, or kNoChoice.
+  [[nodiscard]] std::vector<int> choices_or_none(const char* key, std::size_t n) const {
     std::vector<int> found;
-    if (list(key).size() != n) throw wrong(key, expected());
+    if (list(key).size() != n) throw no_choices(key, n);
     for (const nlohmann::json& item : list(key)) {
-      if (!item.is_number_unsigned() || item.get<std::uint64_t>() > 1'000'000) {
-        throw wrong(key, expected());
-      }
+      const bool is_known =
+          item.is_number_unsigned() ? item.get<std::uint64_t>() <= 1'000'000 : item == kNoChoice;
+      if (!is_known) throw no_choices(key, n);
       found.push_back(item.get<int>());
     }
     return found;
@@ -99,6 +108,9 @@ class Fields {
   }
 
  private:
+  [[nodiscard]] Error no_choices(const char* key, std::size_t n) const {
+    return wrong(key, fmt::format("{} indices of choices", n));
+  }
   [[nodiscard]] std::vector<float> numbers_of(const nlohmann::json& row, const char* key) const {
     std::vector<float> found;
     if (!row.is_array()) throw wrong(key, "lists of numbers");

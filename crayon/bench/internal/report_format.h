@@ -52,6 +52,9 @@ namespace crayon {
 /// The methods that any of ours is held to, in the order of the lines.
 [[nodiscard]] std::vector<std::string> rivals_of_ours(const SummaryTable& table);
 
+/// "server 3 of 900": of the methods of a table, replies that named no choice; "" where all did.
+[[nodiscard]] std::string unparsed_text(const ReportData& data, const SummaryTable& table);
+
 /// Methods that have results at this K and switch but no line in the table: they lack a task.
 [[nodiscard]] std::vector<std::string> left_out(const ReportData& data, const SummaryTable& table);
 

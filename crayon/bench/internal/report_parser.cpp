@@ -140,8 +140,8 @@ ReportResult read_result(const Fields& at, const Fields& times, const ReportData
   result.k = at.count("k");
   result.seed = at.count("seed");
   result.calibrates = at.flag("label_calibration");
-  result.choices = at.choices("choices", task->answers.size());
-  result.choices_calibrated = at.choices("choices_calibrated", task->answers.size());
+  result.choices = at.choices_or_none("choices", task->answers.size());
+  result.choices_calibrated = at.choices_or_none("choices_calibrated", task->answers.size());
   result.cost = read_cost(at, times);
   result.machine = read_machine(times, data.machines.size());
   return result;
