@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
 #include <chrono>
 #include <set>
+#include <utility>
 
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
@@ -30,15 +32,15 @@ struct Planned {
 class Runner {
  public:
   Runner(const BenchPlan& plan, Pool& pool, const Model& model, Engine& engine,
-         const BenchTools& tools, const Store& store, const RunOptions& options)
+         const BenchTools& tools, const Store& store, RunOptions options)
       : plan_(plan),
         pool_(pool),
         tools_(tools),
         store_(store),
-        options_(options),
+        options_(std::move(options)),
         scorer_(model, engine, pool.manifest().prompt, store,
                 {.scoring = plan.scoring,
-                 .context_tokens = options.context_tokens,
+                 .context_tokens = options_.context_tokens,
                  .exact = plan.exact,
                  .first_layer = pool.manifest().first_layer}),
         work_(pool, tools, store, scorer_, options_) {
@@ -52,18 +54,19 @@ class Runner {
   BenchRun run(const OnCell& on_cell);
 
  private:
-  void load_tasks(const std::vector<BenchCell>& cells);
+  void take_tasks();
   [[nodiscard]] std::string why_missing(const Method& method);
   [[nodiscard]] Json key_of(const BenchCell& cell, const std::vector<BenchRow>& examples) const;
   [[nodiscard]] std::vector<Planned> planned_cells();
   void work_out_all(std::vector<Planned>& cells, const OnCell& on_cell);
+  void reach_server(const std::vector<Planned>& cells);
   void count_seen(const BenchCell& cell, BenchResult& result) const;
 
   const BenchPlan& plan_;
   Pool& pool_;
   const BenchTools& tools_;
   const Store& store_;
-  const RunOptions& options_;
+  RunOptions options_;
   BenchScorer scorer_;
   CellWork work_;
   BenchRun run_;
@@ -72,14 +75,12 @@ class Runner {
   std::vector<std::pair<const Method*, std::string>> missing_;  ///< Why each method cannot run; "".
 };
 
-void Runner::load_tasks(const std::vector<BenchCell>& cells) {
-  std::size_t most = 0;
-  for (const BenchCell& cell : cells) most = std::max(most, cell.k);
-  for (const TaskEntry& entry : plan_.tasks) {
-    throw_if_interrupted();
-    run_.tasks.push_back(load_task(entry, plan_.questions, most));
-    question_hashes_.push_back(hash_rows(run_.tasks.back().questions));
-    training_hashes_.push_back(hash_rows(run_.tasks.back().training));
+void Runner::take_tasks() {
+  run_.tasks = options_.tasks.empty() ? load_tasks(plan_) : std::move(options_.tasks);
+  assert(run_.tasks.size() == plan_.tasks.size());
+  for (const BenchTask& task : run_.tasks) {
+    question_hashes_.push_back(hash_rows(task.questions));
+    training_hashes_.push_back(hash_rows(task.training));
   }
 }
 
@@ -159,15 +160,36 @@ std::vector<Planned> Runner::planned_cells() {
   }
   return all;
 }
+
+/// A server that is not there is better found now than after the hours that other cells take.
+void Runner::reach_server(const std::vector<Planned>& cells) {
+  const auto found = std::ranges::find_if(cells, [&](const Planned& one) {
+    return !one.result && one.cell.method->uses == Method::Uses::Server &&
+           why_missing(*one.cell.method).empty();
+  });
+  if (found == cells.end()) return;
+  try {
+    (void)tools_.remote->models();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::Unavailable) return;  // it is there, but has no list of models
+    throw Error(error.code(),
+                fmt::format("method '{}': {}; nothing was worked out: start the server, or leave "
+                            "the method out with --methods",
+                            found->cell.method->name, error.what()));
+  }
+}
+
 /// Until the slice ends. A method that cannot run is passed over: what it has is an earlier run's.
 void Runner::work_out_all(std::vector<Planned>& cells, const OnCell& on_cell) {
   const auto start = options_.now();
   auto done = static_cast<std::size_t>(
       std::ranges::count_if(cells, [](const Planned& one) { return one.result.has_value(); }));
+  bool is_reached = false;
   for (Planned& one : cells) {
     if (one.result || !why_missing(*one.cell.method).empty()) continue;
     throw_if_interrupted();
     if (options_.slice && options_.now() - start >= *options_.slice) break;
+    if (!std::exchange(is_reached, true)) reach_server(cells);
     const BenchTask& task = run_.tasks[one.cell.task];
     if (on_cell) {
       on_cell(done++, cells.size(), fmt::format("{} {}", task.name, one.cell.method->name));
@@ -205,7 +227,7 @@ void Runner::count_seen(const BenchCell& cell, BenchResult& result) const {
 }
 
 BenchRun Runner::run(const OnCell& on_cell) {
-  load_tasks(cells_of(plan_));
+  take_tasks();
   std::vector<Planned> cells = planned_cells();
   work_out_all(cells, on_cell);
   run_.planned = cells.size();
@@ -231,10 +253,18 @@ BenchRun Runner::run(const OnCell& on_cell) {
 
 }  // namespace
 
+std::vector<BenchTask> load_tasks(const BenchPlan& plan) {
+  std::size_t most = 0;
+  for (const BenchGrid& grid : plan.grids) {
+    for (const std::size_t k : grid.k) most = std::max(most, k);
+  }
+  return load_tasks(plan.tasks, plan.questions, most);
+}
+
 BenchRun run_bench(const BenchPlan& plan, Pool& pool, const Model& model, Engine& engine,
-                   const BenchTools& tools, const Store& store, const RunOptions& options,
+                   const BenchTools& tools, const Store& store, RunOptions options,
                    const OnCell& on_cell) {
-  return Runner(plan, pool, model, engine, tools, store, options).run(on_cell);
+  return Runner(plan, pool, model, engine, tools, store, std::move(options)).run(on_cell);
 }
 
 }  // namespace crayon

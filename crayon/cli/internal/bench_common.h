@@ -82,12 +82,16 @@ void set_run_options(const BenchRunArgs& args, std::ostream& notes, Options& opt
 
 struct BenchModel {
   std::filesystem::path file;
-  BaseModel base;                ///< Of that file.
-  std::shared_ptr<Model> model;  ///< Of the file, or of its copy in the plan's number type.
+  BaseModel base;  ///< Of that file.
 };
-/// @param wanted  the pool's base
-[[nodiscard]] BenchModel open_bench_model(const ModelArgs& args, const CommonArgs& common,
-                                          const std::optional<TensorType>& number_type,
+/// The model that fits the pool, not opened yet. @param wanted  the pool's base
+[[nodiscard]] BenchModel find_bench_model(const ModelArgs& args, const CommonArgs& common,
                                           const BaseModel& wanted, std::ostream& notes);
+
+/// Opens it, or its copy in the plan's number type, which is written where it is not there yet: a
+/// bad task is to be found before.
+[[nodiscard]] std::shared_ptr<Model> open_bench_model(const BenchModel& found,
+                                                      const std::optional<TensorType>& number_type,
+                                                      const BenchRunArgs& args);
 
 }  // namespace crayon
