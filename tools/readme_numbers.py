@@ -148,7 +148,8 @@ def settings_text(numbers):
     text += f" ({count(settings['n_adapters'], 'adapter')})" if "n_adapters" in settings else ""
     text += f", multitask pool {code(settings['multitask'])}" if settings.get("multitask") else ""
     text += f", server {settings['server']}" if settings.get("server") else ""
-    text += f"; Crayon {settings.get('version', 'of unknown version')}. "
+    text += f"; Crayon {settings.get('version', 'of unknown version')}"
+    text += f" (commit {code(settings['commit'])}). " if settings.get("commit") else ". "
     text += f"Machine{'s' if len(machines) > 1 else ''}: {'; '.join(machines)}. "
     return text + f"Command: {code(times.get('command', 'unknown'))}."
 

@@ -167,6 +167,12 @@ class ReadmeNumbers(unittest.TestCase):
                       "The report also has K = 8."):
             self.assertIn(words, text)
 
+    def test_names_the_commit_where_it_is_known(self):
+        self.assertNotIn("commit", self.write(GOLDEN))
+        report = copy.deepcopy(GOLDEN)
+        report["settings"]["commit"] = "3e1da71ac0b2+"
+        self.assertIn("Crayon 0.1.0 (commit `3e1da71ac0b2+`)", self.write(report))
+
     def test_says_what_an_unfinished_report_lacks(self):
         text = self.prose(GOLDEN)
         for words in ("Not run: `server` (no server was named).", "Not finished on all tasks: `arrow`;",

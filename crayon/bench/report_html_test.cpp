@@ -68,6 +68,28 @@ TEST(ReportHtml, HasATableForEachGroupAndSwitchWithoutAScript) {
   EXPECT_THAT(ours, Not(HasSubstr(">crayon</a></th>")));
 }
 
+TEST(ReportHtml, SaysWhatReportsOfEarlierVersionsDoNotKnow) {
+  Json earlier = Json::parse(small_report());
+  for (const char* key : {"commit", "pool_sha256", "multitask_sha256"}) {
+    earlier["settings"].erase(key);
+  }
+  for (Json& task : earlier["tasks"]) task.erase("training_sha256");
+  const std::string page = report_html(earlier.dump(), "r");
+  EXPECT_THAT(page, AllOf(HasSubstr("<dt>Commit</dt><dd>unknown</dd>"),
+                          HasSubstr("pool.json</dt><dd><code>unknown</code>")));
+}
+
+TEST(ReportHtml, NamesTheCommitAndThePoolsHash) {
+  Fixture made = small_fixture();
+  made.settings.commit = "3e1da71ac0b2+";
+  made.settings.pool_sha256 = std::string(64, 'b');
+  made.settings.multitask_sha256 = std::string(64, 'd');
+  EXPECT_THAT(
+      report_html(made.json(), "r"),
+      AllOf(HasSubstr("<dt>Commit</dt><dd>3e1da71ac0b2+</dd>"),
+            HasSubstr(made.settings.pool_sha256), HasSubstr(made.settings.multitask_sha256)));
+}
+
 TEST(ReportHtml, MarksTheBestOfEachTask) {
   const std::string page = report_html(report(), "r.json");
   const std::string table = between(page, "<caption><span>Accuracy, %", "</table>");

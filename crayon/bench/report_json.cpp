@@ -83,6 +83,7 @@ Json task_json(const BenchTask& task) {
           {"n", task.questions.size()},
           {"questions_sha256", hash_rows(task.questions)},
           {"examples_sha256", hash_rows(task.examples)},
+          {"training_sha256", hash_rows(task.training)},
           {"ids", ids},
           {"answers", answers}};
 }
@@ -152,14 +153,17 @@ Json settings_json(const BenchRun& run, const BenchPlan& plan, const BenchSettin
           {"missing_methods", missing},
           {"model", {{"name", settings.model.name}, {"sha256", settings.model.sha256}}},
           {"pool", settings.pool},
+          {"pool_sha256", settings.pool_sha256},
           {"n_adapters", settings.n_adapters},
           {"multitask", settings.multitask},
+          {"multitask_sha256", settings.multitask_sha256},
           {"server", settings.server},
           {"prompt",
            {{"with_context", format.with_context},
             {"without_context", format.without_context},
             {"choice_prefix", format.choice_prefix}}},
-          {"version", settings.version}};
+          {"version", settings.version},
+          {"commit", settings.commit}};
 }
 
 Json times_json(const BenchRun& run, const BenchSettings& settings) {

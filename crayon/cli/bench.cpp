@@ -91,6 +91,7 @@ RunOptions run_options(const BenchArgs& args, std::vector<EarlierResults> earlie
 struct Rival {
   std::optional<Pool> pool;
   std::string id;
+  std::string sha256;
 };
 
 Rival open_rival(const fs::path& folder) {
@@ -99,7 +100,7 @@ Rival open_rival(const fs::path& folder) {
   const bool is_bare = std::ranges::none_of(
       manifest.adapters,
       [&](const PoolAdapterEntry& adapter) { return fs::exists(folder / adapter.file); });
-  Rival rival{.pool = {}, .id = manifest.id};
+  Rival rival{.pool = {}, .id = manifest.id, .sha256 = pool_sha256(folder)};
   if (!is_bare) rival.pool = Pool::open(folder);
   return rival;
 }
@@ -135,7 +136,10 @@ void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes
   engine_settings.splits = true;
   engine_settings.reuse_from = 64;  // few examples before many questions are read once
   const auto engine = model->open_engine(engine_settings);
-  const std::string server = options.server;
+  BenchSettings settings = bench_settings(args, found.base, pool);
+  settings.multitask = rival.id;
+  settings.multitask_sha256 = rival.sha256;
+  settings.server = options.server;
   Progress progress(notes,
                     {.label = "bench", .total = 0, .unit = "cells", .enabled = !args.common.quiet});
   const BenchRun run = run_bench(plan, pool, *model, *engine, tools, store, std::move(options),
@@ -144,18 +148,7 @@ void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes
                                    progress.set(done, what);
                                  });
   if (!args.common.quiet) say_missing(run, notes);
-  write_reports(args,
-                report_json(run, plan,
-                            {.version = CRAYON_VERSION,
-                             .command = typed_command(),
-                             .model = found.base,
-                             .pool = pool.manifest().id,
-                             .multitask = rival.id,
-                             .server = server,
-                             .context_tokens = args.model.context_tokens,
-                             .format = pool.manifest().prompt,
-                             .n_adapters = pool.size()}),
-                out);
+  write_reports(args, report_json(run, plan, settings), out);
 }
 
 /// One report of bench route. @return false: it is none

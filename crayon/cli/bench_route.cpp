@@ -143,16 +143,7 @@ void run_bench_route(const RouteArgs& args, std::ostream& out, std::ostream& not
                   progress.set(done, what);
                 });
   if (!args.common.quiet) say_missing(run, notes);
-  const std::string json = route_report_json(run, plan,
-                                             {.version = CRAYON_VERSION,
-                                              .command = typed_command(),
-                                              .model = found.base,
-                                              .pool = pool.manifest().id,
-                                              .multitask = {},
-                                              .server = {},
-                                              .context_tokens = args.model.context_tokens,
-                                              .format = pool.manifest().prompt,
-                                              .n_adapters = pool.size()});
+  const std::string json = route_report_json(run, plan, bench_settings(args, found.base, pool));
   if (!args.out.empty()) write_report(args.out, json);
   if (!args.html.empty()) write_atomically(args.html, route_report_html(json, "this run"));
   out << (args.common.json ? json : route_report_text(json, "this run"));

@@ -9,6 +9,7 @@
 
 #include "crayon/base/files.h"
 #include "crayon/base/random.h"
+#include "crayon/base/sha256.h"
 #include "crayon/cli/internal/program_fixture_test.h"
 #include "crayon/testing/recording_server.h"
 
@@ -17,7 +18,9 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 const std::string kBench = "bench customize --model model.gguf --pool pool --tasks tasks.toml ";
 /// 36 cells; every value that the store keeps of them is a file.
@@ -179,6 +182,18 @@ TEST_F(Bench, ABadTaskIsFoundBeforeTheModelIsTurnedIntoOtherNumbers) {
     EXPECT_THAT(done.notes, HasSubstr("bad.jsonl:1"));
     EXPECT_FALSE(std::filesystem::exists(world_->path("run/number_types")));
   }
+}
+
+TEST_F(Bench, AReportNamesTheCommitAndThePoolsHash) {
+  const auto report = nlohmann::json::parse(
+      report_of(kBench + "--methods base,multitask -k 4 --seeds 1 --multitask pool --work one "));
+  const auto& settings = report["settings"];
+  const std::string commit = settings["commit"].get<std::string>();
+  EXPECT_THAT(commit, MatchesRegex("([0-9a-f]+[+]?)?"));
+  EXPECT_THAT(run("--version").out, HasSubstr(commit.empty() ? "crayon " : " (" + commit + ")"));
+  EXPECT_EQ(settings["pool_sha256"], sha256_file(world_->path("pool/pool.json")));
+  EXPECT_EQ(settings["multitask_sha256"], settings["pool_sha256"]);
+  EXPECT_THAT(report["tasks"][0]["training_sha256"].get<std::string>(), SizeIs(64));
 }
 
 TEST_F(Bench, AReportThatCannotBeReadIsFoundBeforeAnyWork) {

@@ -23,7 +23,8 @@ struct ReportTask {
   std::string kind;  ///< "pool", "near" or "far".
   std::string questions_sha256;
   std::string examples_sha256;
-  std::vector<int> answers;  ///< [n], index of the right choice.
+  std::string training_sha256;  ///< "" in earlier reports.
+  std::vector<int> answers;     ///< [n], index of the right choice.
 };
 
 /// One method on one task with one draw of examples.

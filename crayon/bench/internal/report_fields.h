@@ -31,6 +31,10 @@ class Fields {
     const nlohmann::json& value = need(key, &nlohmann::json::is_string, "a text");
     return value.get<std::string>();
   }
+  /// "" where there is none: reports of earlier versions lack some keys.
+  [[nodiscard]] std::string text_if_any(const char* key) const {
+    return value_.contains(key) ? text(key) : "";
+  }
   [[nodiscard]] std::size_t count(const char* key) const {
     return need(key, &nlohmann::json::is_number_unsigned, "a count").get<std::size_t>();
   }

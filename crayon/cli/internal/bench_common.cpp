@@ -12,6 +12,8 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
+#include "crayon/base/sha256.h"
+#include "crayon/cli/commit.h"
 #include "crayon/cli/internal/finite.h"
 #include "crayon/engine/model_copy.h"
 #include "crayon/formats/model_file.h"
@@ -108,6 +110,22 @@ std::string typed_command() {
     command += command.empty() ? fs::path(word).filename().string() : " " + word;
   }
   return command;
+}
+
+std::string pool_sha256(const fs::path& folder) { return sha256_file(folder / "pool.json"); }
+
+BenchSettings bench_settings(const BenchRunArgs& args, const BaseModel& model, const Pool& pool) {
+  return {.version = CRAYON_VERSION,
+          .commit = built_commit(),
+          .command = typed_command(),
+          .model = model,
+          .pool = pool.manifest().id,
+          .pool_sha256 = pool_sha256(pool.folder()),
+          .multitask = {},
+          .server = {},
+          .context_tokens = args.model.context_tokens,
+          .format = pool.manifest().prompt,
+          .n_adapters = pool.size()};
 }
 
 void say_taken_over(const TakenOver& from, std::ostream& notes) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "crayon/bench/report.h"
 #include "crayon/bench/run.h"
 #include "crayon/bench/store.h"
 #include "crayon/cli/common.h"
@@ -76,6 +77,13 @@ void set_run_options(const BenchRunArgs& args, std::ostream& notes, Options& opt
 
 /// The pool that is given, else the only one in pools/. @throws Error NotFound, InvalidArgument
 [[nodiscard]] Pool open_bench_pool(const std::filesystem::path& given);
+
+/// What a report says of the run: all but the multitask pool and the server.
+[[nodiscard]] BenchSettings bench_settings(const BenchRunArgs& args, const BaseModel& model,
+                                           const Pool& pool);
+
+/// SHA-256 of a pool's manifest. @throws Error  as sha256_file
+[[nodiscard]] std::string pool_sha256(const std::filesystem::path& folder);
 
 /// The command line as typed, of the running program.
 [[nodiscard]] std::string typed_command();
