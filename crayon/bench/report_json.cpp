@@ -173,9 +173,13 @@ Json times_json(const BenchRun& run, const BenchSettings& settings) {
     const auto known = std::ranges::find(machines, result.machine);
     const auto machine = known - machines.begin();
     if (known == machines.end()) machines.push_back(result.machine);
-    results.push_back({{"customize_seconds", rounded(result.cost.customize_seconds)},
-                       {"answer_seconds", rounded(result.cost.answer_seconds)},
-                       {"machine", machine}});
+    Json times = {{"customize_seconds", rounded(result.cost.customize_seconds)}};
+    if (const auto& seconds = result.cost.calibrate_seconds) {
+      times["calibrate_seconds"] = rounded(*seconds);
+    }
+    times["answer_seconds"] = rounded(result.cost.answer_seconds);
+    times["machine"] = machine;
+    results.push_back(times);
   }
   return {{"machines", machines}, {"command", settings.command}, {"results", results}};
 }

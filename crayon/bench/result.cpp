@@ -57,6 +57,7 @@ nlohmann::json stored(const BenchResult& result) {
                          {"weights", result.weights},
                          {"cost", result.cost},
                          {"machine", result.machine}};
+  if (result.cost.calibrate_seconds) json["calibrate_seconds"] = *result.cost.calibrate_seconds;
   if (!result.unparsed.empty()) json["unparsed"] = result.unparsed;
   return json;
 }
@@ -67,6 +68,9 @@ BenchResult from_stored(const nlohmann::json& json) {
   json.at("calibrated").get_to(result.calibrated);
   json.at("calibrates").get_to(result.calibrates);
   json.at("weights").get_to(result.weights);
+  if (const auto found = json.find("calibrate_seconds"); found != json.end()) {
+    result.cost.calibrate_seconds = found->get<double>();
+  }
   result.unparsed = json.value("unparsed", result.unparsed);
   json.at("cost").get_to(result.cost);
   json.at("machine").get_to(result.machine);

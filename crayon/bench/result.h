@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,9 @@ namespace crayon {
 /// What a method cost on one task.
 struct BenchCost {
   double customize_seconds = 0;
+  /// More that label calibration takes: to score the K examples. None: the method leaves no labels
+  /// to the switch, or an earlier version did not measure it.
+  std::optional<double> calibrate_seconds = {};
   double answer_seconds = 0;      ///< For all questions; the same when found again in the store.
   std::size_t answer_tokens = 0;  ///< Read for all questions, prompt and choices.
   std::size_t prompt_tokens = 0;  ///< Of these, the prompts'.

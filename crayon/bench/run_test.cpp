@@ -189,6 +189,24 @@ TEST_F(Run, TheSameInputsGiveTheSameReportButForTheTimes) {
   EXPECT_EQ(timeless(world_.run(plan, "one"), plan), timeless(world_.run(plan, "two"), plan));
 }
 
+/// To score the K examples is not free; what the store has of it counts as it took.
+TEST_F(Run, LabelCalibrationHasSecondsOfItsOwn) {
+  const BenchPlan plan =
+      world_.plan({"base", "few-shot", "random", "probe", "customize", "choice-probe"}, {4}, {1});
+  const BenchRun run = world_.run(plan, "work");
+  const BenchRun again = world_.run(plan, "work");
+  for (std::size_t i = 0; i < run.results.size(); ++i) {
+    const BenchResult& result = run.results[i];
+    const auto& seconds = result.cost.calibrate_seconds;
+    const bool is_own = result.method == "customize" || result.method == "choice-probe";
+    ASSERT_EQ(seconds.has_value(), !is_own) << result.method;
+    EXPECT_EQ(seconds, again.results[i].cost.calibrate_seconds) << result.method;
+    if (seconds && result.method != "probe") {
+      EXPECT_GT(*seconds, 0) << result.method;
+    }
+  }
+}
+
 TEST_F(Run, ARunThatWasStoppedGoesOnAndGivesTheSame) {
   const BenchPlan plan = world_.plan({"base", "few-shot", "crayon"});
   const auto whole = timeless(world_.run(plan, "whole"), plan);

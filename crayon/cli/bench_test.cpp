@@ -194,6 +194,7 @@ TEST_F(Bench, AReportNamesTheCommitAndThePoolsHash) {
   EXPECT_EQ(settings["pool_sha256"], sha256_file(world_->path("pool/pool.json")));
   EXPECT_EQ(settings["multitask_sha256"], settings["pool_sha256"]);
   EXPECT_THAT(report["tasks"][0]["training_sha256"].get<std::string>(), SizeIs(64));
+  EXPECT_TRUE(report["times"]["results"][0].contains("calibrate_seconds"));
 }
 
 TEST_F(Bench, AReportThatCannotBeReadIsFoundBeforeAnyWork) {

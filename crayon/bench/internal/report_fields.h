@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,6 +43,10 @@ class Fields {
     const double found = need(key, &nlohmann::json::is_number, "a number").get<double>();
     if (!std::isfinite(found)) throw wrong(key, "a finite number");
     return found;
+  }
+  [[nodiscard]] std::optional<double> number_if_any(const char* key) const {
+    if (!value_.contains(key)) return std::nullopt;
+    return number(key);
   }
   [[nodiscard]] bool flag(const char* key) const {
     return need(key, &nlohmann::json::is_boolean, "true or false").get<bool>();

@@ -8,6 +8,12 @@
 
 namespace crayon {
 
+/// Beside every table of costs.
+inline constexpr const char* kCostCaution =
+    "Seconds and tokens/s are those of the run that worked a result out, whatever else its machine "
+    "did then: compare methods by them only where all were measured in one pass on a quiet machine "
+    "(benchmarks/cost.toml).";
+
 /// 0.5432 as "54.3".
 [[nodiscard]] std::string percent(double share);
 

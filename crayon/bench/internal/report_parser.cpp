@@ -194,6 +194,7 @@ void read_settings(const Fields& at, const Fields& times, ReportData& data) {
 
 BenchCost read_cost(const Fields& result, const Fields& times) {
   return {.customize_seconds = times.number("customize_seconds"),
+          .calibrate_seconds = times.number_if_any("calibrate_seconds"),
           .answer_seconds = times.number("answer_seconds"),
           .answer_tokens = result.count("answer_tokens"),
           .prompt_tokens = result.count("prompt_tokens"),

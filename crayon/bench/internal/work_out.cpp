@@ -101,6 +101,7 @@ RowScores CellWork::score_examples(const Method& method, const Prepared& prepare
     std::span<const BenchRow> before(halves[1 - half]);
     before = before.first(scorer_.fitting_shots(halves[half], before));
     RowScores found = answer(method, prepared, halves[half], before);
+    all.seconds += found.seconds;
     std::ranges::move(found.scores, std::back_inserter(all.scores));
   }
   return all;
@@ -136,6 +137,7 @@ BenchResult CellWork::work_out(const Method& method, const BenchTask& task,
   if (prepared.head.empty() && !prepared.owns_head) {
     const RowScores of_examples = score_examples(method, prepared, examples, shots);
     calibrate(examples, of_examples, task.questions, result);
+    result.cost.calibrate_seconds = of_examples.seconds;
   }
   result.weights = prepared.weights;
   result.cost.answer_seconds = answered.seconds;
