@@ -83,9 +83,9 @@ struct Method {
   const char* name;
   int order;  ///< Of its line in the tables, ascending.
   const char* summary;
-  /// Of the K examples: nothing (every K and seed gives the same adapter), the texts, or labels
-  /// too. Training: nothing of these, but rows of the task's training split with their labels,
-  /// which `trains_on` names.
+  /// Of the K examples: nothing (what they say decides nothing), the texts, or labels too.
+  /// Training: nothing of these, but rows of the task's training split with their labels, which
+  /// `trains_on` names.
   enum class Sees { Nothing, Texts, Labels, Training } sees;
   int version;  ///< Counted up when its results change: old ones are then worked out anew.
   Prepared (*prepare)(const MethodInput& input);

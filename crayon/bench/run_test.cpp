@@ -205,6 +205,7 @@ TEST_F(Run, LabelCalibrationHasSecondsOfItsOwn) {
       EXPECT_GT(*seconds, 0) << result.method;
     }
   }
+  EXPECT_EQ(find(run, "near", "random").cost.texts, 0u) << "the examples seed its draw, no more";
 }
 
 TEST_F(Run, ARunThatWasStoppedGoesOnAndGivesTheSame) {
