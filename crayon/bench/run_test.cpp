@@ -185,8 +185,16 @@ TEST_F(Run, ResultsThatThePoolDoesNotDecideOutliveIt) {
 }
 
 TEST_F(Run, TheSameInputsGiveTheSameReportButForTheTimes) {
-  const BenchPlan plan = world_.plan({"base", "few-shot", "random", "crayon", "probe"});
-  EXPECT_EQ(timeless(world_.run(plan, "one"), plan), timeless(world_.run(plan, "two"), plan));
+  std::vector<std::string> methods = kLocal;
+  methods.insert(methods.end(), {"multitask", "lora-k", "lora-full"});
+  BenchTools tools;
+  tools.multitask = &world_.pool();
+  tools.train = [](const LoraRequest&) {
+    return TrainedLora{random_model_adapter({}, 1, 2, 77), 12.5};
+  };
+  const BenchPlan plan = world_.plan(methods);
+  EXPECT_EQ(timeless(world_.run(plan, "one", tools), plan),
+            timeless(world_.run(plan, "two", tools), plan));
 }
 
 /// To score the K examples is not free; what the store has of it counts as it took.
