@@ -21,6 +21,15 @@ OURS, RIVALS = "crayon", ("base", "uniform", "multitask")
 SIGNIFICANT = 0.05
 
 
+def own_calibration(results):
+    """Methods that decide on label calibration themselves: the switch changes none of their results, on tasks where
+    it changes those of others."""
+    calibrated = [one for one in results if one["label_calibration"]]
+    cells = {(one["task"], one["k"], one["seed"]) for one in calibrated}
+    left_alone = dict.fromkeys(one["method"] for one in results if (one["task"], one["k"], one["seed"]) in cells)
+    return [name for name in left_alone if not any(one["method"] == name for one in calibrated)]
+
+
 class Numbers:
     """The tables of the K that most methods were measured at."""
 
@@ -43,6 +52,7 @@ class Numbers:
         for line in report["task_lines"]:
             if line["k"] == self.k:
                 self.seeds_of_tasks.setdefault(line["method"], {})[line["task"]] = line["seeds"]
+        self.own_calibration = own_calibration(report.get("results", []))
         self.groups = [group for group in GROUPS if group in self.tasks]
 
     def line(self, method, group, calibrated):
@@ -148,7 +158,8 @@ def settings_text(numbers):
     text += f" ({count(settings['n_adapters'], 'adapter')})" if "n_adapters" in settings else ""
     text += f", multitask pool {code(settings['multitask'])}" if settings.get("multitask") else ""
     text += f", server {settings['server']}" if settings.get("server") else ""
-    text += f"; Crayon {settings.get('version', 'of unknown version')}. "
+    text += f"; Crayon {settings.get('version', 'of unknown version')}"
+    text += f" (commit {code(settings['commit'])}). " if settings.get("commit") else ". "
     text += f"Machine{'s' if len(machines) > 1 else ''}: {'; '.join(machines)}. "
     return text + f"Command: {code(times.get('command', 'unknown'))}."
 
@@ -196,9 +207,15 @@ def seeds_text(by_task):
     return f"{usual} ({', '.join(parts)})"
 
 
-def legend_text(differences):
+def legend_text(numbers, differences):
     text = ("Accuracy in %, ± half of the 95 % band (over questions and seeds; the tasks are fixed). "
-            "+: with label calibration. Below: differences in points with their 95 % bands, paired over questions and "
+            "+: with label calibration, for which every method, whatever else it sees, also reads the texts of the K "
+            "examples (not their labels) and takes the time to score them. ")
+    if numbers.own_calibration:
+        one = len(numbers.own_calibration) == 1
+        text += (f"{named(numbers.own_calibration)} {'decides' if one else 'decide'} on it "
+                 f"{'itself' if one else 'themselves'}, so that both columns are the same. ")
+    text += ("Below: differences in points with their 95 % bands, paired over questions and "
             "seeds; \"no difference shown\" where the band holds 0.")
     if "†" in differences:
         text += (f" †: not below {SIGNIFICANT} when the p-value is corrected (Holm) for all methods that are held to "
@@ -213,7 +230,8 @@ def block(numbers):
     ours = ours_table(numbers)
     others = [k for k in numbers.ks if k != numbers.k]
     more = f"The report also has K = {listed(map(str, others))}." if others else ""
-    paragraphs = [f"![Accuracy of each method with its 95 % band]({PICTURE})", wrapped(legend_text(differences + ours)),
+    paragraphs = [f"![Accuracy of each method with its 95 % band]({PICTURE})",
+                  wrapped(legend_text(numbers, differences + ours)),
                   accuracy_table(numbers), differences, *([ours] if ours else []),
                   wrapped(" ".join(filter(None, [settings_text(numbers), more, missing_text(numbers)])))]
     return "\n\n".join(paragraphs)

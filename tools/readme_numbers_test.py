@@ -167,6 +167,24 @@ class ReadmeNumbers(unittest.TestCase):
                       "The report also has K = 8."):
             self.assertIn(words, text)
 
+    def test_names_the_commit_where_it_is_known(self):
+        self.assertNotIn("commit", self.write(GOLDEN))
+        report = copy.deepcopy(GOLDEN)
+        report["settings"]["commit"] = "3e1da71ac0b2+"
+        self.assertIn("Crayon 0.1.0 (commit `3e1da71ac0b2+`)", self.write(report))
+
+    def test_names_the_methods_that_decide_on_label_calibration_themselves(self):
+        def result(task, method, calibrates, seed=1):
+            return {"task": task, "method": method, "k": 32, "seed": seed, "label_calibration": calibrates}
+        report = copy.deepcopy(GOLDEN)
+        report["results"] = [result("far", "base", True), result("own", "base", False), result("far", "uniform", False),
+                             result("own", "arrow", False), result("far", "crayon", False, seed=2)]
+        text = " ".join(self.write(report).split())
+        self.assertIn("`uniform` decides on it itself, so that both columns are the same.", text)
+        report["results"].append(result("far", "arrow", False))
+        self.assertIn("`uniform` and `arrow` decide on it themselves", " ".join(self.write(report).split()))
+        self.assertNotIn("so that both columns", " ".join(self.write(GOLDEN).split()))
+
     def test_says_what_an_unfinished_report_lacks(self):
         text = self.prose(GOLDEN)
         for words in ("Not run: `server` (no server was named).", "Not finished on all tasks: `arrow`;",

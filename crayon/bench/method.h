@@ -72,7 +72,8 @@ struct Prepared {
   /// Whether to calibrate labels was the method's choice too, whatever its head: the switch leaves
   /// it as it is.
   bool owns_head = false;
-  /// Scores of a row's choices in place of the model's. @param z  [m] of the row
+  /// Scores of a row's choices in place of the model's; none where a reply named no choice: that is
+  /// a wrong answer. @param z  [m] of the row
   std::function<std::vector<float>(const BenchRow&, std::span<const float> z)> direct = {};
   std::vector<float> weights = {};  ///< [N], where the method has such.
   double seconds = -1;              ///< Of customising, where the method knows better than a clock.
@@ -82,9 +83,9 @@ struct Method {
   const char* name;
   int order;  ///< Of its line in the tables, ascending.
   const char* summary;
-  /// Of the K examples: nothing (every K and seed gives the same adapter), the texts, or labels
-  /// too. Training: nothing of these, but rows of the task's training split with their labels,
-  /// which `trains_on` names.
+  /// Of the K examples: nothing (what they say decides nothing), the texts, or labels too.
+  /// Training: nothing of these, but rows of the task's training split with their labels, which
+  /// `trains_on` names.
   enum class Sees { Nothing, Texts, Labels, Training } sees;
   int version;  ///< Counted up when its results change: old ones are then worked out anew.
   Prepared (*prepare)(const MethodInput& input);

@@ -13,12 +13,15 @@ namespace crayon {
 
 /// What a run was made with.
 struct BenchSettings {
-  std::string version;  ///< Of Crayon, with the commit where it is known.
-  std::string command;  ///< As typed.
+  std::string version;      ///< Of Crayon.
+  std::string commit = {};  ///< That was built, with a "+" where files were changed; "": unknown.
+  std::string command;      ///< As typed.
   BaseModel model;
-  std::string pool;       ///< PoolManifest::id
-  std::string multitask;  ///< The same, or "".
-  std::string server;     ///< Name of the server's model, or "".
+  std::string pool;              ///< PoolManifest::id
+  std::string pool_sha256 = {};  ///< Of its pool.json, which names the hashes of all its files.
+  std::string multitask;         ///< As `pool`, or "".
+  std::string multitask_sha256 = {};
+  std::string server;  ///< Name of the server's model, or "".
   int context_tokens = 0;
   PromptFormat format;
   std::size_t n_adapters = 0;

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -66,6 +67,57 @@ TEST(ReportHtml, HasATableForEachGroupAndSwitchWithoutAScript) {
   EXPECT_THAT(between(ours, ">base</a></th>", "</tr>"), HasSubstr(">+25.0"));
   EXPECT_THAT(between(ours, ">uniform</a></th>", "</tr>"), HasSubstr(">+41.7"));
   EXPECT_THAT(ours, Not(HasSubstr(">crayon</a></th>")));
+}
+
+/// Costs with label calibration are those without it, and what it takes to score the K texts.
+TEST(ReportHtml, CountsWhatLabelCalibrationReadsAndTakes) {
+  Fixture made = small_fixture();
+  for (BenchResult& result : made.run.results) {
+    result.cost.calibrate_seconds = 8;
+    if (result.method != "crayon") continue;
+    result.calibrates = false;
+    result.calibrated = result.scores;
+    result.cost.calibrate_seconds.reset();
+  }
+  const std::string page = report_html(made.json(), "r");
+  const auto row = [&](const std::string& state, const std::string& method) {
+    const std::string table =
+        between(page, "Held-out tasks (2), K = 32, label calibration " + state, "</table>");
+    return between(table, ">" + method + "</a></th>", "</tr>");
+  };
+  EXPECT_THAT(row("off", "base"), HasSubstr("<td>12</td><td>0</td><td>0</td>"));
+  EXPECT_THAT(row("on", "base"), HasSubstr("<td>16</td><td>16</td><td>0</td>"));
+  EXPECT_THAT(row("on", "crayon"), HasSubstr("<td>12</td><td>32</td><td>0</td>"));
+  EXPECT_THAT(page, AllOf(HasSubstr("which is part of the seconds to customise"),
+                          HasSubstr("crayon decides on it itself"),
+                          HasSubstr("in one pass on a quiet machine")));
+  std::string text = report_text(made.json(), "r");
+  EXPECT_EQ(line_after(text, "Costs, K = 32", "base"), "base 0 0 12 4 77 - 450");
+  std::ranges::replace(text, '\n', ' ');
+  EXPECT_THAT(text, HasSubstr("crayon decides on it alone"));
+}
+
+TEST(ReportHtml, SaysWhatReportsOfEarlierVersionsDoNotKnow) {
+  Json earlier = Json::parse(small_report());
+  for (const char* key : {"commit", "pool_sha256", "multitask_sha256"}) {
+    earlier["settings"].erase(key);
+  }
+  for (Json& task : earlier["tasks"]) task.erase("training_sha256");
+  const std::string page = report_html(earlier.dump(), "r");
+  EXPECT_THAT(page, AllOf(HasSubstr("<dt>Commit</dt><dd>unknown</dd>"),
+                          HasSubstr("pool.json</dt><dd><code>unknown</code>"),
+                          HasSubstr("leaves out"), Not(HasSubstr("decides on it"))));
+}
+
+TEST(ReportHtml, NamesTheCommitAndThePoolsHash) {
+  Fixture made = small_fixture();
+  made.settings.commit = "3e1da71ac0b2+";
+  made.settings.pool_sha256 = std::string(64, 'b');
+  made.settings.multitask_sha256 = std::string(64, 'd');
+  EXPECT_THAT(
+      report_html(made.json(), "r"),
+      AllOf(HasSubstr("<dt>Commit</dt><dd>3e1da71ac0b2+</dd>"),
+            HasSubstr(made.settings.pool_sha256), HasSubstr(made.settings.multitask_sha256)));
 }
 
 TEST(ReportHtml, MarksTheBestOfEachTask) {

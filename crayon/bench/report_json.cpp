@@ -83,6 +83,7 @@ Json task_json(const BenchTask& task) {
           {"n", task.questions.size()},
           {"questions_sha256", hash_rows(task.questions)},
           {"examples_sha256", hash_rows(task.examples)},
+          {"training_sha256", hash_rows(task.training)},
           {"ids", ids},
           {"answers", answers}};
 }
@@ -90,32 +91,30 @@ Json task_json(const BenchTask& task) {
 Json result_json(const BenchResult& result) {
   Json scores = Json::array();
   Json calibrated = Json::array();
-  Json choices = Json::array();
-  Json choices_calibrated = Json::array();
   for (std::size_t i = 0; i < result.scores.size(); ++i) {
     scores.push_back(list_of(result.scores[i]));
     if (result.calibrates) calibrated.push_back(list_of(result.calibrated[i]));
-    choices.push_back(best_choice(result.scores[i]));
-    choices_calibrated.push_back(best_choice(result.calibrated[i]));
   }
-  return {{"task", result.task},
-          {"method", result.method},
-          {"k", result.k},
-          {"seed", result.seed},
-          {"key", result.key},
-          {"weights", list_of(result.weights)},
-          {"texts", result.cost.texts},
-          {"labels", result.cost.labels},
-          {"shots", result.cost.shots},
-          {"prompt_tokens", result.cost.prompt_tokens},
-          {"answer_tokens", result.cost.answer_tokens},
-          {"adapter_bytes", result.cost.adapter_bytes},
-          {"cut_questions", result.cost.cut_questions},
-          {"label_calibration", result.calibrates},
-          {"scores", scores},
-          {"scores_calibrated", calibrated},
-          {"choices", choices},
-          {"choices_calibrated", choices_calibrated}};
+  Json json = {{"task", result.task},
+               {"method", result.method},
+               {"k", result.k},
+               {"seed", result.seed},
+               {"key", result.key},
+               {"weights", list_of(result.weights)},
+               {"texts", result.cost.texts},
+               {"labels", result.cost.labels},
+               {"shots", result.cost.shots},
+               {"prompt_tokens", result.cost.prompt_tokens},
+               {"answer_tokens", result.cost.answer_tokens},
+               {"adapter_bytes", result.cost.adapter_bytes},
+               {"cut_questions", result.cost.cut_questions},
+               {"label_calibration", result.calibrates},
+               {"scores", scores},
+               {"scores_calibrated", calibrated},
+               {"choices", choices_of(result, false)},
+               {"choices_calibrated", choices_of(result, true)}};
+  if (!result.unparsed.empty()) json["unparsed"] = result.unparsed;
+  return json;
 }
 
 Json methods_json(const BenchPlan& plan) {
@@ -154,14 +153,17 @@ Json settings_json(const BenchRun& run, const BenchPlan& plan, const BenchSettin
           {"missing_methods", missing},
           {"model", {{"name", settings.model.name}, {"sha256", settings.model.sha256}}},
           {"pool", settings.pool},
+          {"pool_sha256", settings.pool_sha256},
           {"n_adapters", settings.n_adapters},
           {"multitask", settings.multitask},
+          {"multitask_sha256", settings.multitask_sha256},
           {"server", settings.server},
           {"prompt",
            {{"with_context", format.with_context},
             {"without_context", format.without_context},
             {"choice_prefix", format.choice_prefix}}},
-          {"version", settings.version}};
+          {"version", settings.version},
+          {"commit", settings.commit}};
 }
 
 Json times_json(const BenchRun& run, const BenchSettings& settings) {
@@ -171,9 +173,13 @@ Json times_json(const BenchRun& run, const BenchSettings& settings) {
     const auto known = std::ranges::find(machines, result.machine);
     const auto machine = known - machines.begin();
     if (known == machines.end()) machines.push_back(result.machine);
-    results.push_back({{"customize_seconds", rounded(result.cost.customize_seconds)},
-                       {"answer_seconds", rounded(result.cost.answer_seconds)},
-                       {"machine", machine}});
+    Json times = {{"customize_seconds", rounded(result.cost.customize_seconds)}};
+    if (const auto& seconds = result.cost.calibrate_seconds) {
+      times["calibrate_seconds"] = rounded(*seconds);
+    }
+    times["answer_seconds"] = rounded(result.cost.answer_seconds);
+    times["machine"] = machine;
+    results.push_back(times);
   }
   return {{"machines", machines}, {"command", settings.command}, {"results", results}};
 }

@@ -52,6 +52,10 @@ BenchResult read_one(const Fields& at, const Fields& times,
   if (!same_shape(result.scores, result.calibrated)) {
     throw at.wrong("scores_calibrated", "as many scores as without calibration");
   }
+  for (const std::uint64_t i : at.counts_if_any("unparsed")) {
+    if (i >= result.scores.size()) throw at.wrong("unparsed", "indices of the result's questions");
+    result.unparsed.push_back(i);
+  }
   result.cost = read_cost(at, times);
   result.machine = machines[read_machine(times, machines.size())];
   finish(result);

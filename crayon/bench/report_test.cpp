@@ -86,7 +86,7 @@ TEST(ReportText, ShowsBothSwitchStatesOfEachKWithin100Columns) {
               AllOf(StartsWith("uniform 33.3 "), HasSubstr(" -16.7")));
   EXPECT_THAT(line_after(text, "K = 32, label calibration on", "crayon"),
               StartsWith("crayon 83.3 "));
-  EXPECT_EQ(line_after(text, "Costs, K = 32", "crayon"), "crayon 32 0 12 77 1.5 MB 450");
+  EXPECT_EQ(line_after(text, "Costs, K = 32", "crayon"), "crayon 32 0 12 - 77 1.5 MB 450");
   EXPECT_THAT(line_after(text, "minus each of the others, K = 32, label calibration on", "uniform"),
               StartsWith("uniform +"));
   EXPECT_THAT(text, HasSubstr("Not run: server: no server <named>"));

@@ -10,6 +10,7 @@
 namespace crayon {
 namespace {
 
+constexpr std::size_t kTextColumns = 100;
 constexpr std::size_t kNameBytes = 16;  ///< Leaves room for three rivals in 100 columns.
 
 /// "+3.2*  1.0..5.4", or a dash.
@@ -61,20 +62,37 @@ std::string ours_table(const SummaryTable& table) {
       table.label_calibration ? "on" : "off", text_table(rows));
 }
 
+/// Without label calibration; what that takes more has a column where it is known.
 std::string cost_table(const ReportData& data, const SummaryTable& table) {
   std::vector<std::vector<std::string>> rows{{"method", "texts", "labels", "customise s",
-                                              "prompt tokens", "adapter", "answering tokens/s"}};
+                                              "calibrate s", "prompt tokens", "adapter",
+                                              "answer tokens/s"}};
   const auto or_dash = [](double x) { return x > 0 ? short_number(x) : std::string("-"); };
   for (const SummaryLine& line : table.lines) {
-    const MeanCost cost = mean_cost(data, line.method, table.k, table.group);
+    const MeanCost cost = mean_cost(data, table, line.method);
     rows.push_back({cell_name(line.method, kNameBytes), short_number(cost.texts),
                     short_number(cost.labels), short_number(cost.customize_seconds),
-                    or_dash(cost.prompt_tokens),
+                    or_dash(cost.calibrate_seconds.value_or(0)), or_dash(cost.prompt_tokens),
                     cost.adapter_bytes > 0 ? short_bytes(cost.adapter_bytes) : "-",
                     or_dash(cost.tokens_per_second)});
   }
   return fmt::format("Costs, K = {}: means over the tasks; prompt tokens a question\n{}\n", table.k,
                      text_table(rows));
+}
+
+/// What the tables mean.
+std::string legend(const ReportData& data) {
+  std::string out =
+      "Accuracy: share of questions answered right, mean over tasks. Differences are in points on "
+      "the same questions, with their 95 % band; * p < 0.05, corrected for the methods of the "
+      "table (Holm). ECE: expected calibration error of the top choice's share. With label "
+      "calibration every method also reads the texts of the K examples, though not their labels, "
+      "and takes the time to score them (calibrate s; -: none, or not measured). ";
+  if (const auto own = own_calibration(data); !own.empty()) {
+    out += fmt::format("{} {} on it alone: off and on are the same. ", one_line(listed(own)),
+                       own.size() == 1 ? "decides" : "decide");
+  }
+  return wrapped(out + kCostCaution, kTextColumns);
 }
 
 std::string heading(const ReportData& data) {
@@ -106,14 +124,16 @@ std::string report_text(const std::string& json, const std::string& name) {
       out += accuracy_table(*table);
       shown = table;
     }
-    if (shown != nullptr) out += ours_table(*shown) + cost_table(data, *shown);
+    if (shown == nullptr) continue;
+    out += ours_table(*shown) + cost_table(data, *shown);
+    if (const std::string unparsed = unparsed_text(data, *shown); !unparsed.empty()) {
+      out += wrapped("Replies that named no choice, counted as wrong: " + one_line(unparsed),
+                     kTextColumns) +
+             "\n";
+    }
   }
-  out += groups.empty()
-             ? "No table: no method has results for every task of a group.\n"
-             : "Accuracy: share of questions answered right, mean over tasks. "
-               "Differences are in points on the\nsame questions, with their 95 % band; "
-               "* p < 0.05, corrected for the methods of the table (Holm).\nECE: expected "
-               "calibration error of the top choice's share.\n";
+  out += groups.empty() ? "No table: no method has results for every task of a group.\n"
+                        : legend(data);
   if (data.machines.size() > 1) out += "Seconds were measured on several machines.\n";
   for (const Unavailable& one : data.missing) {
     out += fmt::format("Not run: {}: {}\n", one_line(one.method), one_line(one.why));

@@ -35,6 +35,15 @@ int best_choice(const std::vector<float>& scores) {
   return static_cast<int>(std::ranges::max_element(scores) - scores.begin());
 }
 
+std::vector<int> choices_of(const BenchResult& result, bool calibrated) {
+  std::vector<int> choices;
+  for (const auto& scores : calibrated ? result.calibrated : result.scores) {
+    choices.push_back(best_choice(scores));
+  }
+  for (const std::size_t i : result.unparsed) choices[i] = kNoChoice;
+  return choices;
+}
+
 void finish(BenchResult& result) {
   for (auto& row : result.scores) round_all(row, "score");
   for (auto& row : result.calibrated) round_all(row, "score");
@@ -42,12 +51,15 @@ void finish(BenchResult& result) {
 }
 
 nlohmann::json stored(const BenchResult& result) {
-  return {{"scores", result.scores},
-          {"calibrated", result.calibrated},
-          {"calibrates", result.calibrates},
-          {"weights", result.weights},
-          {"cost", result.cost},
-          {"machine", result.machine}};
+  nlohmann::json json = {{"scores", result.scores},
+                         {"calibrated", result.calibrated},
+                         {"calibrates", result.calibrates},
+                         {"weights", result.weights},
+                         {"cost", result.cost},
+                         {"machine", result.machine}};
+  if (result.cost.calibrate_seconds) json["calibrate_seconds"] = *result.cost.calibrate_seconds;
+  if (!result.unparsed.empty()) json["unparsed"] = result.unparsed;
+  return json;
 }
 
 BenchResult from_stored(const nlohmann::json& json) {
@@ -56,6 +68,10 @@ BenchResult from_stored(const nlohmann::json& json) {
   json.at("calibrated").get_to(result.calibrated);
   json.at("calibrates").get_to(result.calibrates);
   json.at("weights").get_to(result.weights);
+  if (const auto found = json.find("calibrate_seconds"); found != json.end()) {
+    result.cost.calibrate_seconds = found->get<double>();
+  }
+  result.unparsed = json.value("unparsed", result.unparsed);
   json.at("cost").get_to(result.cost);
   json.at("machine").get_to(result.machine);
   return result;

@@ -3,14 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
 #include <chrono>
 #include <set>
+#include <utility>
 
-#include "crayon/base/clock.h"
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/base/sha256.h"
 #include "crayon/bench/internal/earlier.h"
+#include "crayon/bench/internal/work_out.h"
 #include "crayon/bench/train_lora.h"
 
 namespace crayon {
@@ -18,13 +20,6 @@ namespace crayon {
 namespace {
 
 using Json = nlohmann::json;
-
-/// A, B and their scales in F16, without the file's header.
-std::size_t bytes_of(const Adapter& adapter) {
-  std::size_t numbers = 0;
-  for (const LoraTensor& t : adapter.tensors) numbers += t.a.data.size() + t.b.data.size();
-  return 2 * numbers;
-}
 
 /// A cell, what decides its result, and the result as far as it is known.
 struct Planned {
@@ -37,17 +32,18 @@ struct Planned {
 class Runner {
  public:
   Runner(const BenchPlan& plan, Pool& pool, const Model& model, Engine& engine,
-         const BenchTools& tools, const Store& store, const RunOptions& options)
+         const BenchTools& tools, const Store& store, RunOptions options)
       : plan_(plan),
         pool_(pool),
         tools_(tools),
         store_(store),
-        options_(options),
+        options_(std::move(options)),
         scorer_(model, engine, pool.manifest().prompt, store,
                 {.scoring = plan.scoring,
-                 .context_tokens = options.context_tokens,
+                 .context_tokens = options_.context_tokens,
                  .exact = plan.exact,
-                 .first_layer = pool.manifest().first_layer}) {
+                 .first_layer = pool.manifest().first_layer}),
+        work_(pool, tools, store, scorer_, options_) {
     (void)check_base(pool.manifest().base, model.base(),
                      fmt::format("pool '{}'", pool.folder().string()));
     if (tools.multitask != nullptr) {
@@ -58,45 +54,33 @@ class Runner {
   BenchRun run(const OnCell& on_cell);
 
  private:
-  void load_tasks(const std::vector<BenchCell>& cells);
+  void take_tasks();
   [[nodiscard]] std::string why_missing(const Method& method);
   [[nodiscard]] Json key_of(const BenchCell& cell, const std::vector<BenchRow>& examples) const;
   [[nodiscard]] std::vector<Planned> planned_cells();
   void work_out_all(std::vector<Planned>& cells, const OnCell& on_cell);
-  BenchResult work_out(const BenchCell& cell, const std::vector<BenchRow>& examples);
+  void reach_server(const std::vector<Planned>& cells);
   void count_seen(const BenchCell& cell, BenchResult& result) const;
-  RowScores answer(const BenchCell& cell, const Prepared& prepared,
-                   const std::vector<BenchRow>& rows, std::span<const BenchRow> shots);
-  ScoreTable score_examples(const BenchCell& cell, const Prepared& prepared,
-                            const std::vector<BenchRow>& examples, std::span<const BenchRow> shots);
-  RowScores answer_directly(const Prepared& prepared, const std::vector<BenchRow>& rows);
-  void apply(const Head& head, const std::vector<BenchRow>& rows, RowScores& found);
-  void calibrate(const std::vector<BenchRow>& examples, const ScoreTable& example_scores,
-                 const std::vector<BenchRow>& questions, BenchResult& result);
-  [[nodiscard]] Matrix z_of(const std::vector<BenchRow>& rows) {
-    return whiten(pool_.gate().whitening, scorer_.embed(rows, pool_.gate().embedding));
-  }
 
   const BenchPlan& plan_;
   Pool& pool_;
   const BenchTools& tools_;
   const Store& store_;
-  const RunOptions& options_;
+  RunOptions options_;
   BenchScorer scorer_;
+  CellWork work_;
   BenchRun run_;
   std::vector<std::string> question_hashes_;
   std::vector<std::string> training_hashes_;
   std::vector<std::pair<const Method*, std::string>> missing_;  ///< Why each method cannot run; "".
 };
 
-void Runner::load_tasks(const std::vector<BenchCell>& cells) {
-  std::size_t most = 0;
-  for (const BenchCell& cell : cells) most = std::max(most, cell.k);
-  for (const TaskEntry& entry : plan_.tasks) {
-    throw_if_interrupted();
-    run_.tasks.push_back(load_task(entry, plan_.questions, most));
-    question_hashes_.push_back(hash_rows(run_.tasks.back().questions));
-    training_hashes_.push_back(hash_rows(run_.tasks.back().training));
+void Runner::take_tasks() {
+  run_.tasks = options_.tasks.empty() ? load_tasks(plan_) : std::move(options_.tasks);
+  assert(run_.tasks.size() == plan_.tasks.size());
+  for (const BenchTask& task : run_.tasks) {
+    question_hashes_.push_back(hash_rows(task.questions));
+    training_hashes_.push_back(hash_rows(task.training));
   }
 }
 
@@ -148,123 +132,6 @@ Json Runner::key_of(const BenchCell& cell, const std::vector<BenchRow>& examples
   return key;
 }
 
-RowScores Runner::answer_directly(const Prepared& prepared, const std::vector<BenchRow>& rows) {
-  const Matrix z = z_of(rows);
-  const auto start = std::chrono::steady_clock::now();
-  RowScores found;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    throw_if_interrupted();
-    try {
-      found.scores.push_back(prepared.direct(rows[i], z.row(i)));
-    } catch (const Error& error) {
-      throw about_example(rows[i].example.id, error);
-    }
-  }
-  found.seconds = seconds_since(start);
-  return found;
-}
-
-RowScores Runner::answer(const BenchCell& cell, const Prepared& prepared,
-                         const std::vector<BenchRow>& rows, std::span<const BenchRow> shots) {
-  if (!prepared.head.choice_probe.empty()) {
-    return scorer_.score_with_states(prepared.adapter ? &*prepared.adapter : nullptr, rows);
-  }
-  if (!prepared.direct) {
-    return scorer_.score(prepared.adapter ? &*prepared.adapter : nullptr, rows, shots);
-  }
-  if (cell.method->sees != Method::Sees::Nothing) return answer_directly(prepared, rows);
-  const Json key = {{"kind", "direct"},
-                    {"method", cell.method->name},
-                    {"version", cell.method->version},
-                    {"server", options_.server},
-                    {"rows", hash_rows(rows)}};
-  RowScores found;
-  if (const auto known = store_.get(key)) {
-    known->at("scores").get_to(found.scores);
-    known->at("seconds").get_to(found.seconds);
-    return found;
-  }
-  found = answer_directly(prepared, rows);
-  store_.put(key, {{"scores", found.scores}, {"seconds", found.seconds}});
-  return found;
-}
-
-/// The K examples' own scores. Where examples stand in the prompt, none may stand in its own: each
-/// half is scored behind the other one.
-ScoreTable Runner::score_examples(const BenchCell& cell, const Prepared& prepared,
-                                  const std::vector<BenchRow>& examples,
-                                  std::span<const BenchRow> shots) {
-  if (shots.empty()) return answer(cell, prepared, examples, {}).scores;
-  const auto middle = examples.begin() + static_cast<std::ptrdiff_t>(examples.size() / 2);
-  const std::vector<BenchRow> halves[] = {{examples.begin(), middle}, {middle, examples.end()}};
-  ScoreTable scores;
-  for (const int half : {0, 1}) {
-    if (halves[half].empty()) continue;
-    std::span<const BenchRow> before(halves[1 - half]);
-    before = before.first(scorer_.fitting_shots(halves[half], before));
-    for (auto& row : answer(cell, prepared, halves[half], before).scores) {
-      scores.push_back(std::move(row));
-    }
-  }
-  return scores;
-}
-
-void Runner::apply(const Head& head, const std::vector<BenchRow>& rows, RowScores& found) {
-  if (head.empty()) return;
-  const Matrix z = z_of(rows);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const Matrix states = found.states.empty() ? Matrix{} : std::move(found.states[i]);
-    found.scores[i] = apply_head(head, rows[i].example.choices, found.scores[i], z.row(i), states);
-  }
-}
-
-/// Biases of the labels from the K examples' scores; their answers are not looked at.
-void Runner::calibrate(const std::vector<BenchRow>& examples, const ScoreTable& example_scores,
-                       const std::vector<BenchRow>& questions, BenchResult& result) {
-  std::vector<ScoredChoices> scored;
-  for (std::size_t i = 0; i < examples.size(); ++i) {
-    scored.push_back({examples[i].example.choices, example_scores[i]});
-  }
-  const Head head = fit_label_calibration(scored);
-  result.calibrated = result.scores;
-  result.calibrates = !head.empty();
-  for (std::size_t i = 0; i < questions.size() && result.calibrates; ++i) {
-    result.calibrated[i] = apply_head(head, questions[i].example.choices, result.scores[i], {});
-  }
-}
-
-BenchResult Runner::work_out(const BenchCell& cell, const std::vector<BenchRow>& examples) {
-  const BenchTask& task = run_.tasks[cell.task];
-  const MethodInput input{examples, task.training, cell.seed, pool_, scorer_, tools_};
-  (void)scorer_.take_saved_seconds();
-  const auto start = std::chrono::steady_clock::now();
-  const Prepared prepared = cell.method->prepare(input);
-  BenchResult result;
-  result.cost.customize_seconds = prepared.seconds >= 0
-                                      ? prepared.seconds
-                                      : seconds_since(start) + scorer_.take_saved_seconds();
-
-  std::span<const BenchRow> shots(prepared.shots);
-  shots = shots.first(scorer_.fitting_shots(task.questions, shots));
-  RowScores answered = answer(cell, prepared, task.questions, shots);
-  apply(prepared.head, task.questions, answered);
-  result.scores = std::move(answered.scores);
-  result.calibrated = result.scores;
-  if (prepared.head.empty() && !prepared.owns_head) {
-    calibrate(examples, score_examples(cell, prepared, examples, shots), task.questions, result);
-  }
-  result.weights = prepared.weights;
-  result.cost.answer_seconds = answered.seconds;
-  result.cost.answer_tokens = answered.tokens;
-  result.cost.prompt_tokens = answered.prompt_tokens;
-  result.cost.adapter_bytes = prepared.adapter ? bytes_of(*prepared.adapter) : 0;
-  result.cost.shots = shots.size();
-  result.cost.cut_questions = answered.cut_rows;
-  result.machine = options_.machine;
-  finish(result);
-  return result;
-}
-
 /// All cells with what is known of them; those of methods that cannot run and have no result are
 /// left out.
 std::vector<Planned> Runner::planned_cells() {
@@ -293,21 +160,43 @@ std::vector<Planned> Runner::planned_cells() {
   }
   return all;
 }
+
+/// A server that is not there is better found now than after the hours that other cells take.
+void Runner::reach_server(const std::vector<Planned>& cells) {
+  const auto found = std::ranges::find_if(cells, [&](const Planned& one) {
+    return !one.result && one.cell.method->uses == Method::Uses::Server &&
+           why_missing(*one.cell.method).empty();
+  });
+  if (found == cells.end()) return;
+  try {
+    (void)tools_.remote->models();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::Unavailable) return;  // it is there, but has no list of models
+    throw Error(error.code(),
+                fmt::format("method '{}': {}; nothing was worked out: start the server, or leave "
+                            "the method out with --methods",
+                            found->cell.method->name, error.what()));
+  }
+}
+
 /// Until the slice ends. A method that cannot run is passed over: what it has is an earlier run's.
 void Runner::work_out_all(std::vector<Planned>& cells, const OnCell& on_cell) {
   const auto start = options_.now();
   auto done = static_cast<std::size_t>(
       std::ranges::count_if(cells, [](const Planned& one) { return one.result.has_value(); }));
+  bool is_reached = false;
   for (Planned& one : cells) {
     if (one.result || !why_missing(*one.cell.method).empty()) continue;
     throw_if_interrupted();
     if (options_.slice && options_.now() - start >= *options_.slice) break;
+    if (!std::exchange(is_reached, true)) reach_server(cells);
     const BenchTask& task = run_.tasks[one.cell.task];
     if (on_cell) {
       on_cell(done++, cells.size(), fmt::format("{} {}", task.name, one.cell.method->name));
     }
     try {
-      one.result = work_out(one.cell, draw_examples(task, one.cell.k, one.cell.seed));
+      one.result = work_.work_out(*one.cell.method, task,
+                                  draw_examples(task, one.cell.k, one.cell.seed), one.cell.seed);
     } catch (const Error& error) {
       throw Error(error.code(), fmt::format("task '{}', method '{}': {}", task.name,
                                             one.cell.method->name, error.what()));
@@ -338,7 +227,7 @@ void Runner::count_seen(const BenchCell& cell, BenchResult& result) const {
 }
 
 BenchRun Runner::run(const OnCell& on_cell) {
-  load_tasks(cells_of(plan_));
+  take_tasks();
   std::vector<Planned> cells = planned_cells();
   work_out_all(cells, on_cell);
   run_.planned = cells.size();
@@ -364,10 +253,18 @@ BenchRun Runner::run(const OnCell& on_cell) {
 
 }  // namespace
 
+std::vector<BenchTask> load_tasks(const BenchPlan& plan) {
+  std::size_t most = 0;
+  for (const BenchGrid& grid : plan.grids) {
+    for (const std::size_t k : grid.k) most = std::max(most, k);
+  }
+  return load_tasks(plan.tasks, plan.questions, most);
+}
+
 BenchRun run_bench(const BenchPlan& plan, Pool& pool, const Model& model, Engine& engine,
-                   const BenchTools& tools, const Store& store, const RunOptions& options,
+                   const BenchTools& tools, const Store& store, RunOptions options,
                    const OnCell& on_cell) {
-  return Runner(plan, pool, model, engine, tools, store, options).run(on_cell);
+  return Runner(plan, pool, model, engine, tools, store, std::move(options)).run(on_cell);
 }
 
 }  // namespace crayon

@@ -51,7 +51,8 @@ struct RunOptions {
   std::string server = {};
   /// The multitask pool's id where BenchTools has none: earlier results of it are known by that.
   std::string multitask = {};
-  std::string machine = {};  ///< CPU and threads, for the results that are worked out.
+  std::string machine = {};           ///< CPU and threads, for the results that are worked out.
+  std::vector<BenchTask> tasks = {};  ///< load_tasks() of the plan; none: they are loaded.
   /// Where results are looked for first, in this order; what is taken is not put into the store.
   std::vector<EarlierResults> earlier = {};
   /// Called once for each of them, before any work.
@@ -65,15 +66,20 @@ struct RunOptions {
 /// more at the end.
 using OnCell = std::function<void(std::size_t done, std::size_t total, const std::string& what)>;
 
+/// The rows of a plan's tasks, in its order: what can be wrong with them shows without a model.
+/// @throws Error InvalidArgument  a task that cannot be read or has too few examples; Interrupted
+[[nodiscard]] std::vector<BenchTask> load_tasks(const BenchPlan& plan);
+
 /// Works out the cells that neither earlier results nor the store hold, in the order of cells_of().
 /// Everything that can be wrong with tasks, methods, pool and earlier results is found before the
 /// first of them.
 /// @throws Error InvalidArgument  a task that cannot be read or has too few examples
 /// @throws Error Incompatible     the model is not the base of a pool
 /// @throws Error CorruptFile      an earlier result with the key of a cell but of another shape
+/// @throws Error Unavailable      there are cells to ask the server for, and it cannot be reached
 /// @throws Interrupted            what is done is kept
 [[nodiscard]] BenchRun run_bench(const BenchPlan& plan, Pool& pool, const Model& model,
                                  Engine& engine, const BenchTools& tools, const Store& store,
-                                 const RunOptions& options = {}, const OnCell& on_cell = {});
+                                 RunOptions options = {}, const OnCell& on_cell = {});
 
 }  // namespace crayon

@@ -185,8 +185,35 @@ TEST_F(Run, ResultsThatThePoolDoesNotDecideOutliveIt) {
 }
 
 TEST_F(Run, TheSameInputsGiveTheSameReportButForTheTimes) {
-  const BenchPlan plan = world_.plan({"base", "few-shot", "random", "crayon", "probe"});
-  EXPECT_EQ(timeless(world_.run(plan, "one"), plan), timeless(world_.run(plan, "two"), plan));
+  std::vector<std::string> methods = kLocal;
+  methods.insert(methods.end(), {"multitask", "lora-k", "lora-full"});
+  BenchTools tools;
+  tools.multitask = &world_.pool();
+  tools.train = [](const LoraRequest&) {
+    return TrainedLora{random_model_adapter({}, 1, 2, 77), 12.5};
+  };
+  const BenchPlan plan = world_.plan(methods);
+  EXPECT_EQ(timeless(world_.run(plan, "one", tools), plan),
+            timeless(world_.run(plan, "two", tools), plan));
+}
+
+/// To score the K examples is not free; what the store has of it counts as it took.
+TEST_F(Run, LabelCalibrationHasSecondsOfItsOwn) {
+  const BenchPlan plan =
+      world_.plan({"base", "few-shot", "random", "probe", "customize", "choice-probe"}, {4}, {1});
+  const BenchRun run = world_.run(plan, "work");
+  const BenchRun again = world_.run(plan, "work");
+  for (std::size_t i = 0; i < run.results.size(); ++i) {
+    const BenchResult& result = run.results[i];
+    const auto& seconds = result.cost.calibrate_seconds;
+    const bool is_own = result.method == "customize" || result.method == "choice-probe";
+    ASSERT_EQ(seconds.has_value(), !is_own) << result.method;
+    EXPECT_EQ(seconds, again.results[i].cost.calibrate_seconds) << result.method;
+    if (seconds && result.method != "probe") {
+      EXPECT_GT(*seconds, 0) << result.method;
+    }
+  }
+  EXPECT_EQ(find(run, "near", "random").cost.texts, 0u) << "the examples seed its draw, no more";
 }
 
 TEST_F(Run, ARunThatWasStoppedGoesOnAndGivesTheSame) {

@@ -47,6 +47,8 @@ struct RowScores {
   std::size_t prompt_tokens = 0;  ///< Of all rows; what rows share is counted for each.
   std::size_t tokens = 0;         ///< With those of the choices.
   std::size_t cut_rows = 0;       ///< Whose passage was cut to fit the context.
+  /// Indices of rows whose reply named no choice, ascending; their scores are all 0.
+  std::vector<std::size_t> unparsed;
 };
 
 struct ScorerOptions {

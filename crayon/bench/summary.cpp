@@ -32,20 +32,21 @@ double top_share(std::span<const float> scores) {
   return std::exp(*std::ranges::max_element(log_p));
 }
 
-void add(const BenchTask& task, const ScoreTable& scores, std::uint64_t seed, Answers& answers) {
+void add(const BenchTask& task, const BenchResult& result, bool calibrated, Answers& answers) {
+  const ScoreTable& scores = calibrated ? result.calibrated : result.scores;
+  const std::vector<int> choices = choices_of(result, calibrated);
   std::vector<double> right;
   std::vector<double> confidence;
   std::vector<std::uint8_t> hits;
   for (std::size_t i = 0; i < scores.size(); ++i) {
-    const auto choice = std::ranges::max_element(scores[i]) - scores[i].begin();
-    hits.push_back(choice == *task.questions[i].example.answer ? 1 : 0);
+    hits.push_back(choices[i] == *task.questions[i].example.answer ? 1 : 0);
     right.push_back(hits.back());
     confidence.push_back(top_share(scores[i]));
   }
   const double n = static_cast<double>(answers.right.size());
   const double error = expected_calibration_error(confidence, hits);
   answers.calibration_error = (answers.calibration_error * n + error) / (n + 1);
-  answers.right[seed] = std::move(right);
+  answers.right[result.seed] = std::move(right);
 }
 
 bool in_group(const std::string& group, TaskKind kind) {
@@ -61,10 +62,10 @@ class Summary {
       if (methods_seen_.insert(result.method).second) methods_.push_back(result.method);
       ks_.insert(result.k);
       const auto task = std::ranges::find(run.tasks, result.task, &BenchTask::name);
-      add(*task, result.scores, result.seed,
-          answers_[{result.k, false, result.method}][result.task]);
-      add(*task, result.calibrated, result.seed,
-          answers_[{result.k, true, result.method}][result.task]);
+      for (const bool calibrated : {false, true}) {
+        add(*task, result, calibrated,
+            answers_[{result.k, calibrated, result.method}][result.task]);
+      }
     }
   }
 

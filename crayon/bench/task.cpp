@@ -8,6 +8,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
+#include "crayon/base/interrupt.h"
 #include "crayon/base/nearest.h"
 #include "crayon/base/random.h"
 #include "crayon/base/sha256.h"
@@ -201,6 +202,16 @@ BenchTask load_task(const TaskEntry& entry, std::size_t n_questions, std::size_t
                             task.questions.size(), least_examples, kLeastQuestions));
   }
   return task;
+}
+
+std::vector<BenchTask> load_tasks(const std::vector<TaskEntry>& entries, std::size_t n_questions,
+                                  std::size_t least_examples) {
+  std::vector<BenchTask> tasks;
+  for (const TaskEntry& entry : entries) {
+    throw_if_interrupted();
+    tasks.push_back(load_task(entry, n_questions, least_examples));
+  }
+  return tasks;
 }
 
 std::vector<BenchRow> draw_examples(const BenchTask& task, std::size_t k, std::uint64_t seed) {

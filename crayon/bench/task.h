@@ -58,6 +58,11 @@ struct BenchTask {
 [[nodiscard]] BenchTask load_task(const TaskEntry& entry, std::size_t n_questions,
                                   std::size_t least_examples);
 
+/// The same for several, in their order. @throws Error  as load_task; Interrupted
+[[nodiscard]] std::vector<BenchTask> load_tasks(const std::vector<TaskEntry>& entries,
+                                                std::size_t n_questions,
+                                                std::size_t least_examples);
+
 /// K rows of the task's examples, drawn without replacement. The first K of a larger draw with the
 /// same seed are the smaller draw. @throws Error InvalidArgument  fewer rows than k
 [[nodiscard]] std::vector<BenchRow> draw_examples(const BenchTask& task, std::size_t k,

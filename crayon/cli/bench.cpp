@@ -91,6 +91,7 @@ RunOptions run_options(const BenchArgs& args, std::vector<EarlierResults> earlie
 struct Rival {
   std::optional<Pool> pool;
   std::string id;
+  std::string sha256;
 };
 
 Rival open_rival(const fs::path& folder) {
@@ -99,7 +100,7 @@ Rival open_rival(const fs::path& folder) {
   const bool is_bare = std::ranges::none_of(
       manifest.adapters,
       [&](const PoolAdapterEntry& adapter) { return fs::exists(folder / adapter.file); });
-  Rival rival{.pool = {}, .id = manifest.id};
+  Rival rival{.pool = {}, .id = manifest.id, .sha256 = pool_sha256(folder)};
   if (!is_bare) rival.pool = Pool::open(folder);
   return rival;
 }
@@ -118,42 +119,36 @@ void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes
   Pool pool = open_bench_pool(args.pool);
   Rival rival = open_rival(args.multitask);
   const auto remote = open_remote(args.server);
-  const BenchModel opened =
-      open_bench_model(args.model, args.common, plan.number_type, pool.manifest().base, notes);
+  const BenchModel found = find_bench_model(args.model, args.common, pool.manifest().base, notes);
+  RunOptions options = run_options(args, std::move(earlier), notes);
+  options.multitask = rival.id;
+  options.tasks = load_tasks(plan);
+  const std::shared_ptr<Model> model = open_bench_model(found, plan.number_type, args);
   const Store store = open_store(args);
   BenchTools tools{
       .multitask = rival.pool ? &*rival.pool : nullptr, .remote = remote.get(), .train = {}};
   if (const fs::path trainer = find_trainer(); !trainer.empty()) {
     tools.train = make_lora_trainer(
-        {.program = trainer, .model = opened.file, .threads = args.common.threads}, pool, store);
+        {.program = trainer, .model = found.file, .threads = args.common.threads}, pool, store);
   }
   EngineOptions engine_settings = engine_options(args.model, args.common);
   engine_settings.exact = plan.exact;
   engine_settings.splits = true;
   engine_settings.reuse_from = 64;  // few examples before many questions are read once
-  const auto engine = opened.model->open_engine(engine_settings);
-  RunOptions options = run_options(args, std::move(earlier), notes);
-  options.multitask = rival.id;
+  const auto engine = model->open_engine(engine_settings);
+  BenchSettings settings = bench_settings(args, found.base, pool);
+  settings.multitask = rival.id;
+  settings.multitask_sha256 = rival.sha256;
+  settings.server = options.server;
   Progress progress(notes,
                     {.label = "bench", .total = 0, .unit = "cells", .enabled = !args.common.quiet});
-  const BenchRun run = run_bench(plan, pool, *opened.model, *engine, tools, store, options,
+  const BenchRun run = run_bench(plan, pool, *model, *engine, tools, store, std::move(options),
                                  [&](std::size_t done, std::size_t total, const std::string& what) {
                                    progress.set_total(total);
                                    progress.set(done, what);
                                  });
   if (!args.common.quiet) say_missing(run, notes);
-  write_reports(args,
-                report_json(run, plan,
-                            {.version = CRAYON_VERSION,
-                             .command = typed_command(),
-                             .model = opened.base,
-                             .pool = pool.manifest().id,
-                             .multitask = rival.id,
-                             .server = options.server,
-                             .context_tokens = args.model.context_tokens,
-                             .format = pool.manifest().prompt,
-                             .n_adapters = pool.size()}),
-                out);
+  write_reports(args, report_json(run, plan, settings), out);
 }
 
 /// One report of bench route. @return false: it is none

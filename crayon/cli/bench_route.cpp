@@ -126,31 +126,24 @@ void run_bench_route(const RouteArgs& args, std::ostream& out, std::ostream& not
   std::vector<EarlierRoutes> earlier;
   for (const fs::path& file : args.from) earlier.push_back(read_route_results(file));
   Pool pool = open_bench_pool(args.pool.empty() ? plan.pool : args.pool);
-  const BenchModel opened =
-      open_bench_model(args.model, args.common, plan.number_type, pool.manifest().base, notes);
+  const BenchModel found = find_bench_model(args.model, args.common, pool.manifest().base, notes);
+  RouteRunOptions options = run_options(args, std::move(earlier), notes);
+  options.tasks = load_tasks(plan.tasks, plan.questions, plan.k);
+  const std::shared_ptr<Model> model = open_bench_model(found, plan.number_type, args);
   const Store store = open_store(args);
   EngineOptions engine_settings = engine_options(args.model, args.common);
   engine_settings.splits = true;
-  const auto engine = opened.model->open_engine(engine_settings);
+  const auto engine = model->open_engine(engine_settings);
   Progress progress(notes,
                     {.label = "bench", .total = 0, .unit = "cells", .enabled = !args.common.quiet});
-  const RouteRun run = run_route(plan, pool, *opened.model, *engine, servers.all, store,
-                                 run_options(args, std::move(earlier), notes),
-                                 [&](std::size_t done, std::size_t total, const std::string& what) {
-                                   progress.set_total(total);
-                                   progress.set(done, what);
-                                 });
+  const RouteRun run =
+      run_route(plan, pool, *model, *engine, servers.all, store, std::move(options),
+                [&](std::size_t done, std::size_t total, const std::string& what) {
+                  progress.set_total(total);
+                  progress.set(done, what);
+                });
   if (!args.common.quiet) say_missing(run, notes);
-  const std::string json = route_report_json(run, plan,
-                                             {.version = CRAYON_VERSION,
-                                              .command = typed_command(),
-                                              .model = opened.base,
-                                              .pool = pool.manifest().id,
-                                              .multitask = {},
-                                              .server = {},
-                                              .context_tokens = args.model.context_tokens,
-                                              .format = pool.manifest().prompt,
-                                              .n_adapters = pool.size()});
+  const std::string json = route_report_json(run, plan, bench_settings(args, found.base, pool));
   if (!args.out.empty()) write_report(args.out, json);
   if (!args.html.empty()) write_atomically(args.html, route_report_html(json, "this run"));
   out << (args.common.json ? json : route_report_text(json, "this run"));

@@ -9,14 +9,18 @@
 
 #include "crayon/base/files.h"
 #include "crayon/base/random.h"
+#include "crayon/base/sha256.h"
 #include "crayon/cli/internal/program_fixture_test.h"
+#include "crayon/testing/recording_server.h"
 
 namespace crayon {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 const std::string kBench = "bench customize --model model.gguf --pool pool --tasks tasks.toml ";
 /// 36 cells; every value that the store keeps of them is a file.
@@ -142,6 +146,55 @@ TEST_F(Bench, ASliceOfNoTimeReportsWhatIsThere) {
   EXPECT_THAT(report["times"]["machines"][0].get<std::string>(), HasSubstr(", 1 threads"));
   EXPECT_THAT(report["times"]["command"].get<std::string>(),
               AllOf(HasSubstr("crayon bench customize"), Not(HasSubstr("/crayon"))));
+}
+
+TEST_F(Bench, AServerThatIsNotThereIsFoundBeforeAnyWork) {
+  const std::string args = kBench +
+                           "--methods base,server -k 4 --seeds 1 --server-url http://127.0.0.1:9 "
+                           "--server-model big ";
+  const ProgramRun done = run(args + "--work one -q");
+  EXPECT_EQ(done.status, 7);
+  EXPECT_THAT(done.notes, AllOf(HasSubstr("method 'server'"), HasSubstr("127.0.0.1:9")));
+  EXPECT_EQ(std::ranges::count(done.notes, '\n'), 1) << done.notes;
+  EXPECT_EQ(files_in("one"), 0u);
+}
+
+TEST_F(Bench, AServerIsNotLookedForWhereNothingIsLeftToAsk) {
+  const RecordingServer server;
+  const std::string args =
+      kBench + "--methods base,server -k 4 --seeds 1 --server-model big --work one -q ";
+  ProgramRun done = run(args + "--server-url " + server.url());
+  EXPECT_EQ(done.status, 0) << done.notes;
+  done = run(args + "--server-url http://127.0.0.1:9");
+  EXPECT_EQ(done.status, 0) << done.notes;
+}
+
+/// Turning a model's numbers takes a while and leaves a large file.
+TEST_F(Bench, ABadTaskIsFoundBeforeTheModelIsTurnedIntoOtherNumbers) {
+  world_->write("tasks.toml", "[tasks]\nmine = { data = \"bad.jsonl\" }");
+  world_->write("bad.jsonl", R"({"question":"a","choices":["x"],"answer":0})"
+                             "\n");
+  for (const std::string& command :
+       {kBench, std::string("bench route --model model.gguf --pool pool --tasks tasks.toml "
+                            "--server-url http://127.0.0.1:9 --server-model big ")}) {
+    const ProgramRun done = run(command + "--number-type bf16 --work one");
+    EXPECT_EQ(done.status, 2) << done.notes;
+    EXPECT_THAT(done.notes, HasSubstr("bad.jsonl:1"));
+    EXPECT_FALSE(std::filesystem::exists(world_->path("run/number_types")));
+  }
+}
+
+TEST_F(Bench, AReportNamesTheCommitAndThePoolsHash) {
+  const auto report = nlohmann::json::parse(
+      report_of(kBench + "--methods base,multitask -k 4 --seeds 1 --multitask pool --work one "));
+  const auto& settings = report["settings"];
+  const std::string commit = settings["commit"].get<std::string>();
+  EXPECT_THAT(commit, MatchesRegex("([0-9a-f]+[+]?)?"));
+  EXPECT_THAT(run("--version").out, HasSubstr(commit.empty() ? "crayon " : " (" + commit + ")"));
+  EXPECT_EQ(settings["pool_sha256"], sha256_file(world_->path("pool/pool.json")));
+  EXPECT_EQ(settings["multitask_sha256"], settings["pool_sha256"]);
+  EXPECT_THAT(report["tasks"][0]["training_sha256"].get<std::string>(), SizeIs(64));
+  EXPECT_TRUE(report["times"]["results"][0].contains("calibrate_seconds"));
 }
 
 TEST_F(Bench, AReportThatCannotBeReadIsFoundBeforeAnyWork) {

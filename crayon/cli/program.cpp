@@ -16,6 +16,7 @@
 #include "crayon/base/interrupt.h"
 #include "crayon/base/nearest.h"
 #include "crayon/cli/commands.h"
+#include "crayon/cli/commit.h"
 #include "crayon/cli/guard.h"
 #include "crayon/cli/internal/settings.h"
 
@@ -42,10 +43,17 @@ std::set<std::string> typed_flags(int argc, char** argv) {
   return typed;
 }
 
+/// "crayon 0.1.0 (3e1da71ac0b2)"
+std::string version_text() {
+  const std::string commit = built_commit();
+  return fmt::format("crayon {}{}", CRAYON_VERSION,
+                     commit.empty() ? "" : fmt::format(" ({})", commit));
+}
+
 void add_commands(CLI::App& app, const std::set<std::string>& typed) {
   app.footer(kExamples);
   app.require_subcommand(1);
-  app.set_version_flag("--version", std::string("crayon ") + CRAYON_VERSION);
+  app.set_version_flag("--version", version_text());
   add_customize_command(app);
   add_ask_command(app);
   add_eval_command(app);

@@ -202,6 +202,15 @@ TEST_F(TrainConfigFile, TakesTheSetsOfAnotherConfig) {
   EXPECT_THAT(error_of(text), HasSubstr("name the sets there"));
 }
 
+TEST(OwnTrainConfigs, OfTheBenchmarksCanBeRead) {
+  for (const char* name : {"diverse.toml", "multitask.toml"}) {
+    const TrainConfig config =
+        load_train_config(std::filesystem::path(CRAYON_SOURCE_DIR) / "benchmarks" / name);
+    EXPECT_FALSE(config.sets.empty()) << name;
+    EXPECT_EQ(config.pool.n_adapters, 1) << name;
+  }
+}
+
 TEST_F(TrainConfigFile, RefusesTwoSetsOfOneName) {
   const std::string text = kSmall;
   const std::string twice = text + text.substr(text.find("[[set]]"));

@@ -8,6 +8,7 @@ namespace crayon {
 namespace {
 
 std::string or_none(const std::string& text) { return text.empty() ? "none" : text; }
+std::string or_unknown(const std::string& text) { return text.empty() ? "unknown" : text; }
 
 std::string entry(std::string_view term, std::string_view html) {
   return fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", term, html);
@@ -25,6 +26,7 @@ std::string settings_list(const ReportData& data) {
   const BenchSettings& s = data.settings;
   std::string out = "<dl>\n";
   out += text_entry("Crayon", s.version);
+  out += text_entry("Commit", or_unknown(s.commit));
   out += code_entry("Command", s.command);
   const auto machines = machines_of(data);
   out += text_entry(machines.size() > 1 ? "Machines" : "Machine",
@@ -37,7 +39,11 @@ std::string settings_list(const ReportData& data) {
                                        : fmt::format("computed in {}", data.number_type));
   if (data.exact) out += text_entry("Arithmetic", "exact: keys and values in F32");
   out += text_entry("Pool", fmt::format("{} ({})", s.pool, counted(s.n_adapters, "adapter")));
+  out += code_entry("SHA-256 of its pool.json", or_unknown(s.pool_sha256));
   out += text_entry("Multitask pool", or_none(s.multitask));
+  if (!s.multitask_sha256.empty()) {
+    out += code_entry("SHA-256 of the multitask pool&#39;s pool.json", s.multitask_sha256);
+  }
   out += text_entry("Server's model", or_none(s.server));
   out += text_entry("Score of a choice", data.scoring);
   out += text_entry("Context", counted(static_cast<std::size_t>(s.context_tokens), "token"));
@@ -89,13 +95,14 @@ std::string hashes_table(const ReportData& data) {
   std::string body =
       "<thead><tr><th scope=\"col\">Task</th><th scope=\"col\">Kind</th>"
       "<th scope=\"col\">Questions</th><th scope=\"col\">SHA-256 of the questions</th>"
-      "<th scope=\"col\">SHA-256 of the examples</th></tr></thead>\n<tbody>\n";
+      "<th scope=\"col\">SHA-256 of the examples</th>"
+      "<th scope=\"col\">SHA-256 of the training rows</th></tr></thead>\n<tbody>\n";
   for (const ReportTask& task : data.tasks) {
     body += fmt::format(
         "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td><code>{}</code></td>"
-        "<td><code>{}</code></td></tr>\n",
+        "<td><code>{}</code></td><td><code>{}</code></td></tr>\n",
         escaped(task.name), task.kind, task.answers.size(), escaped(task.questions_sha256),
-        escaped(task.examples_sha256));
+        escaped(task.examples_sha256), escaped(or_unknown(task.training_sha256)));
   }
   return table_box("words hashes", "Tasks and their data", body + "</tbody>\n");
 }

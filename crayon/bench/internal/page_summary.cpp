@@ -1,6 +1,8 @@
 // The summary: one table a group and switch, at the main K.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "crayon/bench/internal/page.h"
 #include "crayon/bench/internal/report_format.h"
 
@@ -18,8 +20,9 @@ std::string head(const std::vector<std::string>& rivals) {
   }
   for (const auto& [title, note] :
        {std::pair("Calibration error", "of 1"), std::pair("Customise", "seconds"),
-        std::pair("Labels", "seen"), std::pair("Prompt", "tokens a question"),
-        std::pair("Adapter", "size"), std::pair("Answering", "tokens/s")}) {
+        std::pair("Texts", "seen"), std::pair("Labels", "seen"),
+        std::pair("Prompt", "tokens a question"), std::pair("Adapter", "size"),
+        std::pair("Answering", "tokens/s")}) {
     out += fmt::format("<th scope=\"col\">{}<small>{}</small></th>", title, note);
   }
   return out + "</tr></thead>\n";
@@ -60,9 +63,12 @@ std::string line_row(const ReportData& data, const SummaryTable& table, const Su
   for (const std::string& rival : rivals) {
     out += comparison_cell(find_comparison(line.against, rival));
   }
-  const MeanCost cost = mean_cost(data, line.method, table.k, table.group);
+  const MeanCost cost = mean_cost(data, table, line.method);
+  const bool calibrated = table.label_calibration;
   out += cell(fmt::format("{:.3f}", line.calibration_error));
-  out += cell(short_number(cost.customize_seconds));
+  out += cell(
+      short_number(cost.customize_seconds + (calibrated ? cost.calibrate_seconds.value_or(0) : 0)));
+  out += cell(short_number(calibrated ? cost.calibrated_texts : cost.texts));
   out += cell(short_number(cost.labels));
   out += number_cell(cost.prompt_tokens);
   out += cell(cost.adapter_bytes > 0 ? short_bytes(cost.adapter_bytes) : "");
@@ -89,6 +95,27 @@ std::string ours_table(const ReportData& data, const SummaryTable& table) {
                    body + "</tbody>\n");
 }
 
+/// What is to be known of the costs beside their numbers.
+std::string cost_notes(const ReportData& data, const SummaryTable& table) {
+  std::string out;
+  if (table.label_calibration) {
+    const bool is_known = std::ranges::all_of(table.lines, [&](const SummaryLine& line) {
+      return mean_cost(data, table, line.method).calibrate_seconds.has_value();
+    });
+    out += fmt::format(
+        "With label calibration on, every method also reads the texts of the K examples, though "
+        "not their labels, and takes the time to score them, {}. ",
+        is_known ? "which is part of the seconds to customise"
+                 : "which this report does not know of all results and leaves out");
+    if (const auto own = own_calibration(data); !own.empty()) {
+      out += fmt::format("{} {} on it {}: the same numbers stand under off and on. ",
+                         escaped(listed(own)), own.size() == 1 ? "decides" : "decide",
+                         own.size() == 1 ? "itself" : "themselves");
+    }
+  }
+  return fmt::format("<p class=\"note\">{}{}</p>\n", out, kCostCaution);
+}
+
 std::string one_table(const ReportData& data, const SummaryTable& table) {
   const auto rivals = rivals_of(table);
   const char* state = table.label_calibration ? "on" : "off";
@@ -100,12 +127,18 @@ std::string one_table(const ReportData& data, const SummaryTable& table) {
                    fmt::format("{} ({}), K = {}, label calibration {}", group_title(table.group),
                                table.tasks, table.k, state),
                    body);
+  out += cost_notes(data, table);
   if (!rivals_of_ours(table).empty()) out += ours_table(data, table);
   if (const auto names = left_out(data, table); !names.empty()) {
     out += fmt::format(
         "<p class=\"note\">Not in this table, for want of results on some of its "
         "tasks: {}.</p>\n",
         escaped(listed(names)));
+  }
+  if (const std::string unparsed = unparsed_text(data, table); !unparsed.empty()) {
+    out +=
+        fmt::format("<p class=\"note\">Replies that named no choice, counted as wrong: {}.</p>\n",
+                    escaped(unparsed));
   }
   return out + "</div>\n";
 }

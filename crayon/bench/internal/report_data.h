@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,8 @@ struct ReportTask {
   std::string kind;  ///< "pool", "near" or "far".
   std::string questions_sha256;
   std::string examples_sha256;
-  std::vector<int> answers;  ///< [n], index of the right choice.
+  std::string training_sha256;  ///< "" in earlier reports.
+  std::vector<int> answers;     ///< [n], index of the right choice.
 };
 
 /// One method on one task with one draw of examples.
@@ -87,16 +89,23 @@ void check_report(const std::string& json, const std::string& name);
 /// The groups that have a table at the main K, held-out first.
 [[nodiscard]] std::vector<std::string> groups_of(const ReportData& data);
 
-/// What a method cost: means over the tasks of a group and their seeds.
+/// What a method of a table cost: means over the tasks of its group and their seeds.
 struct MeanCost {
-  double texts = 0;   ///< Examples whose texts were seen ...
-  double labels = 0;  ///< ... and whose labels.
+  double texts = 0;             ///< Examples whose texts were seen ...
+  double calibrated_texts = 0;  ///< ... with label calibration on, which reads the K ...
+  double labels = 0;            ///< ... and whose labels.
   double customize_seconds = 0;
+  /// More with label calibration on; none where the report does not know it of every result.
+  std::optional<double> calibrate_seconds = 0.0;
   double prompt_tokens = 0;  ///< A question; 0 where the model read no prompt.
   double adapter_bytes = 0;
   double tokens_per_second = 0;  ///< Of all questions together; 0 where none were read.
 };
-[[nodiscard]] MeanCost mean_cost(const ReportData& data, const std::string& method, std::size_t k,
-                                 const std::string& group);
+[[nodiscard]] MeanCost mean_cost(const ReportData& data, const SummaryTable& table,
+                                 const std::string& method);
+
+/// Methods that decide on label calibration themselves: the switch changes none of their results,
+/// on tasks where it changes those of others.
+[[nodiscard]] std::vector<std::string> own_calibration(const ReportData& data);
 
 }  // namespace crayon

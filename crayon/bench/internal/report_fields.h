@@ -3,10 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,6 +32,10 @@ class Fields {
     const nlohmann::json& value = need(key, &nlohmann::json::is_string, "a text");
     return value.get<std::string>();
   }
+  /// "" where there is none: reports of earlier versions lack some keys.
+  [[nodiscard]] std::string text_if_any(const char* key) const {
+    return value_.contains(key) ? text(key) : "";
+  }
   [[nodiscard]] std::size_t count(const char* key) const {
     return need(key, &nlohmann::json::is_number_unsigned, "a count").get<std::size_t>();
   }
@@ -37,6 +43,10 @@ class Fields {
     const double found = need(key, &nlohmann::json::is_number, "a number").get<double>();
     if (!std::isfinite(found)) throw wrong(key, "a finite number");
     return found;
+  }
+  [[nodiscard]] std::optional<double> number_if_any(const char* key) const {
+    if (!value_.contains(key)) return std::nullopt;
+    return number(key);
   }
   [[nodiscard]] bool flag(const char* key) const {
     return need(key, &nlohmann::json::is_boolean, "true or false").get<bool>();
@@ -73,15 +83,23 @@ class Fields {
     }
     return found;
   }
+  [[nodiscard]] std::vector<std::uint64_t> counts_if_any(const char* key) const {
+    return value_.contains(key) ? counts(key) : std::vector<std::uint64_t>{};
+  }
   /// Indices of choices, `n` of them.
   [[nodiscard]] std::vector<int> choices(const char* key, std::size_t n) const {
-    const auto expected = [n] { return fmt::format("{} indices of choices", n); };
+    std::vector<int> found = choices_or_none(key, n);
+    if (std::ranges::find(found, kNoChoice) != found.end()) throw no_choices(key, n);
+    return found;
+  }
+  /// The same, or kNoChoice.
+  [[nodiscard]] std::vector<int> choices_or_none(const char* key, std::size_t n) const {
     std::vector<int> found;
-    if (list(key).size() != n) throw wrong(key, expected());
+    if (list(key).size() != n) throw no_choices(key, n);
     for (const nlohmann::json& item : list(key)) {
-      if (!item.is_number_unsigned() || item.get<std::uint64_t>() > 1'000'000) {
-        throw wrong(key, expected());
-      }
+      const bool is_known =
+          item.is_number_unsigned() ? item.get<std::uint64_t>() <= 1'000'000 : item == kNoChoice;
+      if (!is_known) throw no_choices(key, n);
       found.push_back(item.get<int>());
     }
     return found;
@@ -99,6 +117,9 @@ class Fields {
   }
 
  private:
+  [[nodiscard]] Error no_choices(const char* key, std::size_t n) const {
+    return wrong(key, fmt::format("{} indices of choices", n));
+  }
   [[nodiscard]] std::vector<float> numbers_of(const nlohmann::json& row, const char* key) const {
     std::vector<float> found;
     if (!row.is_array()) throw wrong(key, "lists of numbers");

@@ -100,6 +100,24 @@ std::vector<std::string> rivals_of_ours(const SummaryTable& table) {
   return found;
 }
 
+std::string unparsed_text(const ReportData& data, const SummaryTable& table) {
+  std::vector<std::string> parts;
+  for (const SummaryLine& line : table.lines) {
+    std::ptrdiff_t unparsed = 0;
+    std::size_t questions = 0;
+    for (const ReportResult& result : data.results) {
+      if (result.method != line.method || result.k != table.k ||
+          !is_in_group(data.tasks[result.task].kind, table.group)) {
+        continue;
+      }
+      unparsed += std::ranges::count(result.choices, kNoChoice);
+      questions += result.choices.size();
+    }
+    if (unparsed > 0) parts.push_back(fmt::format("{} {} of {}", line.method, unparsed, questions));
+  }
+  return listed(parts);
+}
+
 std::vector<std::string> left_out(const ReportData& data, const SummaryTable& table) {
   std::vector<std::string> names;
   for (const TaskLine& line : data.summary.tasks) {

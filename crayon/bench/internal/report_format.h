@@ -8,6 +8,12 @@
 
 namespace crayon {
 
+/// Beside every table of costs.
+inline constexpr const char* kCostCaution =
+    "Seconds and tokens/s are those of the run that worked a result out, whatever else its machine "
+    "did then: compare methods by them only where all were measured in one pass on a quiet machine "
+    "(benchmarks/cost.toml).";
+
 /// 0.5432 as "54.3".
 [[nodiscard]] std::string percent(double share);
 
@@ -51,6 +57,9 @@ namespace crayon {
 
 /// The methods that any of ours is held to, in the order of the lines.
 [[nodiscard]] std::vector<std::string> rivals_of_ours(const SummaryTable& table);
+
+/// "server 3 of 900": of the methods of a table, replies that named no choice; "" where all did.
+[[nodiscard]] std::string unparsed_text(const ReportData& data, const SummaryTable& table);
 
 /// Methods that have results at this K and switch but no line in the table: they lack a task.
 [[nodiscard]] std::vector<std::string> left_out(const ReportData& data, const SummaryTable& table);

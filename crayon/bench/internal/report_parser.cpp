@@ -128,6 +128,7 @@ ReportTask read_task(const Fields& at) {
           .kind = choice_of(at, "kind", {"pool", "near", "far"}),
           .questions_sha256 = at.text("questions_sha256"),
           .examples_sha256 = at.text("examples_sha256"),
+          .training_sha256 = at.text_if_any("training_sha256"),
           .answers = at.choices("answers", at.count("n"))};
 }
 
@@ -140,8 +141,8 @@ ReportResult read_result(const Fields& at, const Fields& times, const ReportData
   result.k = at.count("k");
   result.seed = at.count("seed");
   result.calibrates = at.flag("label_calibration");
-  result.choices = at.choices("choices", task->answers.size());
-  result.choices_calibrated = at.choices("choices_calibrated", task->answers.size());
+  result.choices = at.choices_or_none("choices", task->answers.size());
+  result.choices_calibrated = at.choices_or_none("choices_calibrated", task->answers.size());
   result.cost = read_cost(at, times);
   result.machine = read_machine(times, data.machines.size());
   return result;
@@ -161,12 +162,15 @@ void read_settings(const Fields& at, const Fields& times, ReportData& data) {
   const Fields model = at.object("model");
   const Fields prompt = at.object("prompt");
   settings.version = at.text("version");
+  settings.commit = at.text_if_any("commit");
   settings.command = times.text("command");
   data.machines = times.texts("machines");
   settings.model.name = model.text("name");
   settings.model.sha256 = model.text("sha256");
   settings.pool = at.text("pool");
+  settings.pool_sha256 = at.text_if_any("pool_sha256");
   settings.multitask = at.text("multitask");
+  settings.multitask_sha256 = at.text_if_any("multitask_sha256");
   settings.server = at.text("server");
   settings.context_tokens =
       static_cast<int>(std::min<std::size_t>(at.count("context_tokens"), 1U << 30U));
@@ -190,6 +194,7 @@ void read_settings(const Fields& at, const Fields& times, ReportData& data) {
 
 BenchCost read_cost(const Fields& result, const Fields& times) {
   return {.customize_seconds = times.number("customize_seconds"),
+          .calibrate_seconds = times.number_if_any("calibrate_seconds"),
           .answer_seconds = times.number("answer_seconds"),
           .answer_tokens = result.count("answer_tokens"),
           .prompt_tokens = result.count("prompt_tokens"),

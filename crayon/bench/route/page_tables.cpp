@@ -20,6 +20,12 @@ std::string list_of(const Json& values) {
   return out.empty() ? "none" : out;
 }
 
+/// A text that reports of earlier versions lack, and some do not know.
+Json known_or_unknown(const Json& settings, const char* key) {
+  const Json text = settings.value(key, Json(""));
+  return text == "" ? Json("unknown") : text;
+}
+
 /// What the router makes of scope: which questions it takes for another task's.
 std::string outside_table(const Json& report) {
   std::string body =
@@ -179,6 +185,7 @@ std::string route_settings_tables(const Json& report) {
   const Json& times = report.at("times");
   std::string out = "<dl>\n";
   out += entry("Crayon", text_cell(s.at("version")));
+  out += entry("Commit", text_cell(known_or_unknown(s, "commit")));
   out += entry("Command", "<code>" + text_cell(times.at("command")) + "</code>");
   out += entry("Machines", list_of(times.at("machines")));
   out += entry("Model", text_cell(s.at("model").at("name")));
@@ -186,6 +193,8 @@ std::string route_settings_tables(const Json& report) {
       entry("SHA-256 of the model", "<code>" + text_cell(s.at("model").at("sha256")) + "</code>");
   out += entry("Its weights", text_cell(s.at("number_type")));
   out += entry("Pool", text_cell(s.at("pool")));
+  out += entry("SHA-256 of its pool.json",
+               "<code>" + text_cell(known_or_unknown(s, "pool_sha256")) + "</code>");
   out += entry("Servers", list_of(s.at("servers")));
   for (const Json& one : s.at("missing_servers")) {
     out += entry("Not asked", text_cell(one.at("server")) + ": " + text_cell(one.at("why")));

@@ -254,12 +254,14 @@ Json settings_json(const RouteRun& run, const RoutePlan& plan, const BenchSettin
           {"missing_servers", missing},
           {"model", {{"name", settings.model.name}, {"sha256", settings.model.sha256}}},
           {"pool", settings.pool},
+          {"pool_sha256", settings.pool_sha256},
           {"n_adapters", settings.n_adapters},
           {"prompt",
            {{"with_context", format.with_context},
             {"without_context", format.without_context},
             {"choice_prefix", format.choice_prefix}}},
-          {"version", settings.version}};
+          {"version", settings.version},
+          {"commit", settings.commit}};
 }
 
 Json routers_json() {

@@ -28,6 +28,8 @@ class RouteReport : public ::testing::Test {
     const RoutePlan plan = world_->plan({1, 2});
     BenchSettings settings;
     settings.version = "0 <test>";
+    settings.commit = "c0ffee+";
+    settings.pool_sha256 = std::string(64, 'b');
     settings.command = "crayon bench route </script>";
     settings.pool = "pool & co";
     text_ = route_report_json(world_->run(plan, "work"), plan, settings);
@@ -56,6 +58,16 @@ TEST_F(RouteReport, KeepsEveryQuestionsScoresAndWhoIsRight) {
   EXPECT_THAT(report_["scores"][0]["questions"], SizeIs(6));
   EXPECT_THAT(report_["scores"][0]["mixed"], SizeIs(6));
   EXPECT_THAT(report_["tasks"][0]["mixed"], SizeIs(6));
+}
+
+TEST_F(RouteReport, NamesTheCommitAndThePoolsHashWhereTheyAreKnown) {
+  EXPECT_EQ(report_["settings"]["commit"], "c0ffee+");
+  const std::string hash(64, 'b');
+  EXPECT_THAT(route_report_html(text_, "r"), AllOf(HasSubstr("<dd>c0ffee+</dd>"), HasSubstr(hash)));
+  json earlier = report_;
+  for (const char* key : {"commit", "pool_sha256"}) earlier["settings"].erase(key);
+  EXPECT_THAT(route_report_html(earlier.dump(), "r"),
+              AllOf(HasSubstr("<dt>Commit</dt><dd>unknown</dd>"), Not(HasSubstr(hash))));
 }
 
 TEST_F(RouteReport, SaysOfEachRouterWhatItsAnswersSay) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "crayon/base/clock.h"
 #include "crayon/base/error.h"
@@ -40,16 +41,15 @@ struct RouteCell {
 class RouteRunner {
  public:
   RouteRunner(const RoutePlan& plan, Pool& pool, const Model& model, Engine& engine,
-              const std::vector<RouteServer>& servers, const Store& store,
-              const RouteRunOptions& options)
+              const std::vector<RouteServer>& servers, const Store& store, RouteRunOptions options)
       : plan_(plan),
         pool_(pool),
         servers_(servers),
         store_(store),
-        options_(options),
+        options_(std::move(options)),
         scorer_(model, engine, pool.manifest().prompt, store,
                 {.scoring = Scoring::Mean,
-                 .context_tokens = options.context_tokens,
+                 .context_tokens = options_.context_tokens,
                  .first_layer = pool.manifest().first_layer}) {
     check_route_plan(plan);
     (void)check_base(pool.manifest().base, model.base(),
@@ -67,7 +67,7 @@ class RouteRunner {
   RouteRun run(const OnCell& on_cell);
 
  private:
-  void load_tasks();
+  void take_tasks();
   [[nodiscard]] std::vector<BenchRow> examples(std::size_t task, std::size_t seed) const {
     return draw_examples(run_.tasks[task], plan_.k, plan_.seeds[seed]);
   }
@@ -99,17 +99,15 @@ class RouteRunner {
   Pool& pool_;
   const std::vector<RouteServer>& servers_;
   const Store& store_;
-  const RouteRunOptions& options_;
+  RouteRunOptions options_;
   BenchScorer scorer_;
   RouteRun run_;
 };
 
-void RouteRunner::load_tasks() {
+void RouteRunner::take_tasks() {
   run_.families = families_of(plan_);
-  for (const TaskEntry& entry : plan_.tasks) {
-    throw_if_interrupted();
-    run_.tasks.push_back(load_task(entry, plan_.questions, plan_.k));
-  }
+  run_.tasks = options_.tasks.empty() ? load_tasks(plan_.tasks, plan_.questions, plan_.k)
+                                      : std::move(options_.tasks);
   for (std::size_t t = 0; t < run_.tasks.size(); ++t) {
     run_.mixed.push_back(draw_mixed(run_.tasks, run_.families, t));
   }
@@ -336,7 +334,7 @@ void RouteRunner::embed_all() {
 }
 
 RouteRun RouteRunner::run(const OnCell& on_cell) {
-  load_tasks();
+  take_tasks();
   std::vector<RouteCell> cells = planned_cells();
   work_out_all(cells, on_cell);
   embed_all();
@@ -365,8 +363,8 @@ RouteRun RouteRunner::run(const OnCell& on_cell) {
 
 RouteRun run_route(const RoutePlan& plan, Pool& pool, const Model& model, Engine& engine,
                    const std::vector<RouteServer>& servers, const Store& store,
-                   const RouteRunOptions& options, const OnCell& on_cell) {
-  return RouteRunner(plan, pool, model, engine, servers, store, options).run(on_cell);
+                   RouteRunOptions options, const OnCell& on_cell) {
+  return RouteRunner(plan, pool, model, engine, servers, store, std::move(options)).run(on_cell);
 }
 
 }  // namespace crayon

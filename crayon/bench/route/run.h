@@ -50,6 +50,8 @@ struct RouteRun {
 struct RouteRunOptions {
   int context_tokens = 2048;
   std::string machine = {};  ///< CPU and threads, for the results that are worked out.
+  /// load_tasks() of the plan's tasks, questions and k; none: they are loaded.
+  std::vector<BenchTask> tasks = {};
   /// Where results are looked for first, in this order.
   std::vector<EarlierRoutes> earlier = {};
   std::function<void(const TakenOver&)> on_taken_over = {};  ///< Once for each, before any work.
@@ -68,7 +70,7 @@ struct RouteRunOptions {
 /// @throws Interrupted            what is done is kept
 [[nodiscard]] RouteRun run_route(const RoutePlan& plan, Pool& pool, const Model& model,
                                  Engine& engine, const std::vector<RouteServer>& servers,
-                                 const Store& store, const RouteRunOptions& options = {},
+                                 const Store& store, RouteRunOptions options = {},
                                  const OnCell& on_cell = {});
 
 }  // namespace crayon

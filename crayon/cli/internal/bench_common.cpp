@@ -12,6 +12,8 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
+#include "crayon/base/sha256.h"
+#include "crayon/cli/commit.h"
 #include "crayon/cli/internal/finite.h"
 #include "crayon/engine/model_copy.h"
 #include "crayon/formats/model_file.h"
@@ -28,8 +30,11 @@ void add_run_options(CLI::App& cmd, BenchRunArgs& args, const BenchRunHelp& help
   quick->excludes(plan)->excludes(tasks);
   tasks->excludes(plan);
   cmd.add_option("--only", args.only, "Only these tasks, with commas")->delimiter(',');
-  cmd.add_option("--seeds", args.seeds, "Seeds of the examples' draw, with commas")->delimiter(',');
-  cmd.add_option("--questions", args.questions, "Test questions a task, at most; 0: all");
+  cmd.add_option("--seeds", args.seeds, "Seeds of the examples' draw, with commas")
+      ->delimiter(',')
+      ->check(CLI::NonNegativeNumber);
+  cmd.add_option("--questions", args.questions, "Test questions a task, at most; 0: all")
+      ->check(CLI::NonNegativeNumber);
   cmd.add_option("--number-type", args.number_type,
                  "Turn the model's weights into f32, f16, bf16 or q8_0 and compute with these: "
                  "often much faster; file (default): as they are");
@@ -107,6 +112,22 @@ std::string typed_command() {
   return command;
 }
 
+std::string pool_sha256(const fs::path& folder) { return sha256_file(folder / "pool.json"); }
+
+BenchSettings bench_settings(const BenchRunArgs& args, const BaseModel& model, const Pool& pool) {
+  return {.version = CRAYON_VERSION,
+          .commit = built_commit(),
+          .command = typed_command(),
+          .model = model,
+          .pool = pool.manifest().id,
+          .pool_sha256 = pool_sha256(pool.folder()),
+          .multitask = {},
+          .server = {},
+          .context_tokens = args.model.context_tokens,
+          .format = pool.manifest().prompt,
+          .n_adapters = pool.size()};
+}
+
 void say_taken_over(const TakenOver& from, std::ostream& notes) {
   notes << fmt::format("{}: {} of {} results taken over", from.name, from.taken,
                        from.taken + from.again + from.others);
@@ -117,19 +138,23 @@ void say_taken_over(const TakenOver& from, std::ostream& notes) {
   notes << "\n";
 }
 
-BenchModel open_bench_model(const ModelArgs& args, const CommonArgs& common,
-                            const std::optional<TensorType>& number_type, const BaseModel& wanted,
-                            std::ostream& notes) {
-  BenchModel opened;
-  opened.file = base_model_file(args, &wanted, common, notes);
-  opened.base = describe_model(opened.file);
-  warn_base_fit(check_base(wanted, opened.base, "the pool"), wanted, opened.base);
+BenchModel find_bench_model(const ModelArgs& args, const CommonArgs& common,
+                            const BaseModel& wanted, std::ostream& notes) {
+  BenchModel found;
+  found.file = base_model_file(args, &wanted, common, notes);
+  found.base = describe_model(found.file);
+  warn_base_fit(check_base(wanted, found.base, "the pool"), wanted, found.base);
+  return found;
+}
+
+std::shared_ptr<Model> open_bench_model(const BenchModel& found,
+                                        const std::optional<TensorType>& number_type,
+                                        const BenchRunArgs& args) {
   const fs::path used = number_type
-                            ? model_copy(opened.file, *number_type, cache_folder() / "number_types")
-                            : opened.file;
-  opened.model =
-      open_model(used, {.gpu_layers = common.gpu_layers, .chat_template = args.chat_template});
-  return opened;
+                            ? model_copy(found.file, *number_type, cache_folder() / "number_types")
+                            : found.file;
+  return open_model(
+      used, {.gpu_layers = args.common.gpu_layers, .chat_template = args.model.chat_template});
 }
 
 }  // namespace crayon

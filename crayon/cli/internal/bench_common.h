@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "crayon/bench/report.h"
 #include "crayon/bench/run.h"
 #include "crayon/bench/store.h"
 #include "crayon/cli/common.h"
@@ -77,17 +78,28 @@ void set_run_options(const BenchRunArgs& args, std::ostream& notes, Options& opt
 /// The pool that is given, else the only one in pools/. @throws Error NotFound, InvalidArgument
 [[nodiscard]] Pool open_bench_pool(const std::filesystem::path& given);
 
+/// What a report says of the run: all but the multitask pool and the server.
+[[nodiscard]] BenchSettings bench_settings(const BenchRunArgs& args, const BaseModel& model,
+                                           const Pool& pool);
+
+/// SHA-256 of a pool's manifest. @throws Error  as sha256_file
+[[nodiscard]] std::string pool_sha256(const std::filesystem::path& folder);
+
 /// The command line as typed, of the running program.
 [[nodiscard]] std::string typed_command();
 
 struct BenchModel {
   std::filesystem::path file;
-  BaseModel base;                ///< Of that file.
-  std::shared_ptr<Model> model;  ///< Of the file, or of its copy in the plan's number type.
+  BaseModel base;  ///< Of that file.
 };
-/// @param wanted  the pool's base
-[[nodiscard]] BenchModel open_bench_model(const ModelArgs& args, const CommonArgs& common,
-                                          const std::optional<TensorType>& number_type,
+/// The model that fits the pool, not opened yet. @param wanted  the pool's base
+[[nodiscard]] BenchModel find_bench_model(const ModelArgs& args, const CommonArgs& common,
                                           const BaseModel& wanted, std::ostream& notes);
+
+/// Opens it, or its copy in the plan's number type, which is written where it is not there yet: a
+/// bad task is to be found before.
+[[nodiscard]] std::shared_ptr<Model> open_bench_model(const BenchModel& found,
+                                                      const std::optional<TensorType>& number_type,
+                                                      const BenchRunArgs& args);
 
 }  // namespace crayon
