@@ -32,7 +32,7 @@ struct Planned {
 class Runner {
  public:
   Runner(const BenchPlan& plan, Pool& pool, const Model& model, Engine& engine,
-         const BenchTools& tools, const Store& store, RunOptions options)
+         const BenchTools& tools, const ResultStore& store, RunOptions options)
       : plan_(plan),
         pool_(pool),
         tools_(tools),
@@ -65,7 +65,7 @@ class Runner {
   const BenchPlan& plan_;
   Pool& pool_;
   const BenchTools& tools_;
-  const Store& store_;
+  const ResultStore& store_;
   RunOptions options_;
   BenchScorer scorer_;
   CellWork work_;
@@ -262,7 +262,7 @@ std::vector<BenchTask> load_tasks(const BenchPlan& plan) {
 }
 
 BenchRun run_bench(const BenchPlan& plan, Pool& pool, const Model& model, Engine& engine,
-                   const BenchTools& tools, const Store& store, RunOptions options,
+                   const BenchTools& tools, const ResultStore& store, RunOptions options,
                    const OnCell& on_cell) {
   return Runner(plan, pool, model, engine, tools, store, std::move(options)).run(on_cell);
 }

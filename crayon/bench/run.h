@@ -10,7 +10,7 @@
 #include "crayon/bench/method.h"
 #include "crayon/bench/plan.h"
 #include "crayon/bench/result.h"
-#include "crayon/bench/store.h"
+#include "crayon/bench/result_store.h"
 
 namespace crayon {
 
@@ -79,7 +79,7 @@ using OnCell = std::function<void(std::size_t done, std::size_t total, const std
 /// @throws Error Unavailable      there are cells to ask the server for, and it cannot be reached
 /// @throws Interrupted            what is done is kept
 [[nodiscard]] BenchRun run_bench(const BenchPlan& plan, Pool& pool, const Model& model,
-                                 Engine& engine, const BenchTools& tools, const Store& store,
+                                 Engine& engine, const BenchTools& tools, const ResultStore& store,
                                  RunOptions options = {}, const OnCell& on_cell = {});
 
 }  // namespace crayon

@@ -113,7 +113,7 @@ TEST_F(Run, MethodsOnTheGatedAdaptersKeepTheSharedOneBelow) {
                                          "lorahub", "lorahub-exact",  "arrow"};
   std::vector<std::string> methods = keep;
   methods.insert(methods.end(), {"base", "shared", "random-adapters"});
-  const Store store(world_.path("work"));
+  const ResultStore store(world_.path("work"));
   const BenchRun run = run_bench(world_.plan(methods, {4}, {1}), pool, world_.model(),
                                  world_.engine(), {}, store, {.context_tokens = 128});
   const ScoreTable& shared = find(run, "near", "shared").scores;
@@ -256,7 +256,7 @@ TEST_F(Run, APoolForAnotherBaseIsRefused) {
   write_random_model(world_.path("other.gguf"), {.d_model = 32});
   const auto other = open_model(world_.path("other.gguf"));
   const auto engine = other->open_engine({.threads = 1, .context_tokens = 128});
-  const Store store(world_.path("work"));
+  const ResultStore store(world_.path("work"));
   const BenchPlan plan = world_.plan({"base"});
   EXPECT_THAT([&] { (void)run_bench(plan, world_.pool(), *other, *engine, {}, store); },
               Throws<Error>(Property(&Error::code, ErrorCode::Incompatible)));

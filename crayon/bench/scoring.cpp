@@ -117,7 +117,7 @@ float choice_score(Scoring scoring, const ScoredChoice& choice, const std::strin
 }
 
 BenchScorer::BenchScorer(const Model& model, Engine& engine, const PromptFormat& format,
-                         const Store& store, const ScorerOptions& options)
+                         const ResultStore& store, const ScorerOptions& options)
     : model_(model), engine_(engine), format_(format), store_(store), options_(options) {
   options_.context_tokens = std::min(options.context_tokens, model.context_trained());
 }

@@ -11,7 +11,7 @@
 
 #include "crayon/adapter/adapter.h"
 #include "crayon/base/matrix.h"
-#include "crayon/bench/store.h"
+#include "crayon/bench/result_store.h"
 #include "crayon/bench/task.h"
 #include "crayon/engine/engine.h"
 #include "crayon/session/candidates.h"
@@ -63,8 +63,8 @@ struct ScorerOptions {
 /// Scores and embeds rows; looks in the store first. Borrows all it is given.
 class BenchScorer {
  public:
-  BenchScorer(const Model& model, Engine& engine, const PromptFormat& format, const Store& store,
-              const ScorerOptions& options);
+  BenchScorer(const Model& model, Engine& engine, const PromptFormat& format,
+              const ResultStore& store, const ScorerOptions& options);
 
   /// @param adapter  null: the base alone. It is rounded to F16, as a task's file is.
   /// @param shots    before every row, as many as leave room for the longest row
@@ -124,7 +124,7 @@ class BenchScorer {
   const Model& model_;
   Engine& engine_;
   const PromptFormat& format_;
-  const Store& store_;
+  const ResultStore& store_;
   ScorerOptions options_;
   std::list<Ready> ready_;  ///< The one used last comes first.
   double saved_seconds_ = 0;

@@ -43,7 +43,7 @@ class Scorer : public ::testing::Test {
              .first_layer = world_.pool().manifest().first_layer}};
   }
   BenchWorld world_;
-  Store store_{world_.path("work")};
+  ResultStore store_{world_.path("work")};
 };
 
 TEST_F(Scorer, PromptsHoldShotsLettersAndVerbatimTexts) {

@@ -109,7 +109,7 @@ TrainedLora load(const fs::path& folder, double seconds) {
   return {.adapter = Pool::open(folder / "pool").adapters().front(), .seconds = seconds};
 }
 
-TrainedLora train(const LoraTrainerOptions& options, const Pool& pool, const Store& store,
+TrainedLora train(const LoraTrainerOptions& options, const Pool& pool, const ResultStore& store,
                   const LoraRequest& request) {
   std::ostringstream config;
   config << toml::toml_formatter(config_of(options, pool, request));
@@ -161,7 +161,7 @@ int tokens_to_train(const Model& model, const PromptFormat& format,
 }
 
 TrainLora make_lora_trainer(const LoraTrainerOptions& options, const Pool& pool,
-                            const Store& store) {
+                            const ResultStore& store) {
   return [options, &pool, &store](const LoraRequest& request) {
     return train(options, pool, store, request);
   };

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "crayon/bench/method.h"
-#include "crayon/bench/store.h"
+#include "crayon/bench/result_store.h"
 #include "crayon/pool/pool.h"
 
 namespace crayon {
@@ -28,6 +28,6 @@ inline constexpr int kUsualTokens = 256;
 /// A function that trains as the pool was trained (its prompt, first layer and kinds of matrix) and
 /// keeps what it made in the store's folder. Borrows store and pool.
 [[nodiscard]] TrainLora make_lora_trainer(const LoraTrainerOptions& options, const Pool& pool,
-                                          const Store& store);
+                                          const ResultStore& store);
 
 }  // namespace crayon

@@ -124,7 +124,7 @@ void run_customize(const BenchArgs& args, std::ostream& out, std::ostream& notes
   options.multitask = rival.id;
   options.tasks = load_tasks(plan);
   const std::shared_ptr<Model> model = open_bench_model(found, plan.number_type, args);
-  const Store store = open_store(args);
+  const ResultStore store = open_store(args);
   BenchTools tools{
       .multitask = rival.pool ? &*rival.pool : nullptr, .remote = remote.get(), .train = {}};
   if (const fs::path trainer = find_trainer(); !trainer.empty()) {

@@ -130,7 +130,7 @@ void run_bench_route(const RouteArgs& args, std::ostream& out, std::ostream& not
   RouteRunOptions options = run_options(args, std::move(earlier), notes);
   options.tasks = load_tasks(plan.tasks, plan.questions, plan.k);
   const std::shared_ptr<Model> model = open_bench_model(found, plan.number_type, args);
-  const Store store = open_store(args);
+  const ResultStore store = open_store(args);
   EngineOptions engine_settings = engine_options(args.model, args.common);
   engine_settings.splits = true;
   const auto engine = model->open_engine(engine_settings);

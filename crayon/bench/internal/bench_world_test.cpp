@@ -53,7 +53,7 @@ BenchPlan BenchWorld::plan(const std::vector<std::string>& methods, std::vector<
 
 BenchRun BenchWorld::run(const BenchPlan& plan, const std::string& work, const BenchTools& tools,
                          const OnCell& on_cell, RunOptions options) {
-  const Store store(path(work));
+  const ResultStore store(path(work));
   options.context_tokens = 128;
   return run_bench(plan, pool_, *model_, *engine_, tools, store, options, on_cell);
 }

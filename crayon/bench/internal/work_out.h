@@ -7,15 +7,15 @@
 
 #include "crayon/bench/method.h"
 #include "crayon/bench/result.h"
+#include "crayon/bench/result_store.h"
 #include "crayon/bench/run.h"
-#include "crayon/bench/store.h"
 
 namespace crayon {
 
 class CellWork {
  public:
   /// Borrows all it is given.
-  CellWork(Pool& pool, const BenchTools& tools, const Store& store, BenchScorer& scorer,
+  CellWork(Pool& pool, const BenchTools& tools, const ResultStore& store, BenchScorer& scorer,
            const RunOptions& options)
       : pool_(pool), tools_(tools), store_(store), scorer_(scorer), options_(options) {}
 
@@ -38,7 +38,7 @@ class CellWork {
 
   Pool& pool_;
   const BenchTools& tools_;
-  const Store& store_;
+  const ResultStore& store_;
   BenchScorer& scorer_;
   const RunOptions& options_;
 };

@@ -41,7 +41,8 @@ struct RouteCell {
 class RouteRunner {
  public:
   RouteRunner(const RoutePlan& plan, Pool& pool, const Model& model, Engine& engine,
-              const std::vector<RouteServer>& servers, const Store& store, RouteRunOptions options)
+              const std::vector<RouteServer>& servers, const ResultStore& store,
+              RouteRunOptions options)
       : plan_(plan),
         pool_(pool),
         servers_(servers),
@@ -98,7 +99,7 @@ class RouteRunner {
   const RoutePlan& plan_;
   Pool& pool_;
   const std::vector<RouteServer>& servers_;
-  const Store& store_;
+  const ResultStore& store_;
   RouteRunOptions options_;
   BenchScorer scorer_;
   RouteRun run_;
@@ -362,7 +363,7 @@ RouteRun RouteRunner::run(const OnCell& on_cell) {
 }  // namespace
 
 RouteRun run_route(const RoutePlan& plan, Pool& pool, const Model& model, Engine& engine,
-                   const std::vector<RouteServer>& servers, const Store& store,
+                   const std::vector<RouteServer>& servers, const ResultStore& store,
                    RouteRunOptions options, const OnCell& on_cell) {
   return RouteRunner(plan, pool, model, engine, servers, store, std::move(options)).run(on_cell);
 }

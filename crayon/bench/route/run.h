@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "crayon/base/matrix.h"
+#include "crayon/bench/result_store.h"
 #include "crayon/bench/route/answers.h"
 #include "crayon/bench/route/plan.h"
 #include "crayon/bench/route/traffic.h"
 #include "crayon/bench/run.h"
-#include "crayon/bench/store.h"
 #include "crayon/engine/engine.h"
 #include "crayon/pool/pool.h"
 #include "crayon/remote/remote.h"
@@ -70,7 +70,7 @@ struct RouteRunOptions {
 /// @throws Interrupted            what is done is kept
 [[nodiscard]] RouteRun run_route(const RoutePlan& plan, Pool& pool, const Model& model,
                                  Engine& engine, const std::vector<RouteServer>& servers,
-                                 const Store& store, RouteRunOptions options = {},
+                                 const ResultStore& store, RouteRunOptions options = {},
                                  const OnCell& on_cell = {});
 
 }  // namespace crayon

@@ -97,7 +97,7 @@ TEST_F(Route, TheDeviceAnswersAsAskDoes) {
 TEST_F(Route, TheExamplesAreAnsweredAsLeaveOneOutDid) {
   const RoutePlan plan = world_.plan();
   const RouteRun run = world_.run(plan, "work");
-  const Store store(world_.world().path("other"));
+  const ResultStore store(world_.world().path("other"));
   BenchScorer scorer(world_.world().model(), world_.world().engine(),
                      world_.world().pool().manifest().prompt, store,
                      {.context_tokens = 128, .first_layer = 1});
@@ -198,7 +198,7 @@ TEST_F(Route, AServerThatFailsIsNamedWithTask) {
   dead.servers.push_back({.url = "http://127.0.0.1:9", .model = "big"});
   dead.retry.retries = 0;
   Remote remote(dead);
-  const Store store(world_.world().path("dead"));
+  const ResultStore store(world_.world().path("dead"));
   EXPECT_THAT(
       [&] {
         (void)run_route(world_.plan(), world_.world().pool(), world_.world().model(),
@@ -209,7 +209,7 @@ TEST_F(Route, AServerThatFailsIsNamedWithTask) {
 }
 
 TEST_F(Route, TwoServersOfOneNameAreRefused) {
-  const Store store(world_.world().path("work"));
+  const ResultStore store(world_.world().path("work"));
   EXPECT_THAT(
       [&] {
         (void)run_route(world_.plan(), world_.world().pool(), world_.world().model(),

@@ -62,8 +62,8 @@ void check_outputs(const BenchRunArgs& args) {
   }
 }
 
-Store open_store(const BenchRunArgs& args) {
-  return Store(args.work.empty() ? cache_folder() / "bench" : args.work);
+ResultStore open_store(const BenchRunArgs& args) {
+  return ResultStore(args.work.empty() ? cache_folder() / "bench" : args.work);
 }
 
 fs::path find_plan(const std::string& name) {

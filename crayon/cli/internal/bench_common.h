@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "crayon/bench/report.h"
+#include "crayon/bench/result_store.h"
 #include "crayon/bench/run.h"
-#include "crayon/bench/store.h"
 #include "crayon/cli/common.h"
 #include "crayon/formats/gguf.h"
 #include "crayon/pool/pool.h"
@@ -52,7 +52,7 @@ void add_run_options(CLI::App& cmd, BenchRunArgs& args, const BenchRunHelp& help
 void check_outputs(const BenchRunArgs& args);
 
 /// The folder of --work, else the usual one.
-[[nodiscard]] Store open_store(const BenchRunArgs& args);
+[[nodiscard]] ResultStore open_store(const BenchRunArgs& args);
 
 /// The processor's name and the threads, for the report.
 [[nodiscard]] std::string machine_name(int threads);

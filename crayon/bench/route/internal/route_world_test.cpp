@@ -36,7 +36,7 @@ RoutePlan RouteWorld::plan(std::vector<std::uint64_t> seeds) const {
 
 RouteRun RouteWorld::run(const RoutePlan& plan, const std::string& work, bool asked,
                          RouteRunOptions options, const OnCell& on_cell) {
-  const Store store(world_.path(work));
+  const ResultStore store(world_.path(work));
   options.context_tokens = 128;
   return run_route(plan, world_.pool(), world_.model(), world_.engine(),
                    {{"big", asked ? remote_.get() : nullptr}}, store, options, on_cell);

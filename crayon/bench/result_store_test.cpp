@@ -1,4 +1,4 @@
-#include "crayon/bench/store.h"
+#include "crayon/bench/result_store.h"
 
 #include <gtest/gtest.h>
 
@@ -9,21 +9,21 @@
 namespace crayon {
 namespace {
 
-TEST(Store, KeepsValuesByTheirKeys) {
+TEST(ResultStore, KeepsValuesByTheirKeys) {
   const TemporaryFolder folder;
   const nlohmann::json key = {{"kind", "x"}, {"n", 1}};
-  const Store store(folder.path() / "deep" / "work");
+  const ResultStore store(folder.path() / "deep" / "work");
   EXPECT_FALSE(store.get(key));
   store.put(key, {1.5f, -2.25f});
   EXPECT_EQ(*store.get(key), nlohmann::json({1.5, -2.25}));
   EXPECT_FALSE(store.get({{"kind", "x"}, {"n", 2}}));
   store.put(key, "other");
-  EXPECT_EQ(*Store(folder.path() / "deep" / "work").get(key), "other");
+  EXPECT_EQ(*ResultStore(folder.path() / "deep" / "work").get(key), "other");
 }
 
-TEST(Store, ADamagedFileCountsAsNotThere) {
+TEST(ResultStore, ADamagedFileCountsAsNotThere) {
   const TemporaryFolder folder;
-  const Store store(folder.path());
+  const ResultStore store(folder.path());
   store.put("key", "value");
   const std::filesystem::path file = store.folder_of("key").string() + ".cbor";
   const auto bytes = read_file(file);
@@ -35,10 +35,10 @@ TEST(Store, ADamagedFileCountsAsNotThere) {
   EXPECT_EQ(*store.get("key"), "again");
 }
 
-TEST(Store, AFolderThatCannotBeMadeIsAnError) {
+TEST(ResultStore, AFolderThatCannotBeMadeIsAnError) {
   const TemporaryFolder folder;
   write_atomically(folder.path() / "file", std::string_view("x"));
-  EXPECT_THROW(Store(folder.path() / "file" / "work"), Error);
+  EXPECT_THROW(ResultStore(folder.path() / "file" / "work"), Error);
 }
 
 }  // namespace

@@ -9,10 +9,10 @@
 
 namespace crayon {
 
-class Store {
+class ResultStore {
  public:
   /// Makes the folder. @throws Error Unavailable
-  explicit Store(std::filesystem::path folder);
+  explicit ResultStore(std::filesystem::path folder);
 
   /// The value of a key, if it is there; a file that cannot be read counts as not there.
   [[nodiscard]] std::optional<nlohmann::json> get(const nlohmann::json& key) const;

@@ -1,4 +1,4 @@
-#include "crayon/bench/store.h"
+#include "crayon/bench/result_store.h"
 
 #include <fmt/format.h>
 
@@ -26,14 +26,14 @@ void make_folder(const fs::path& folder) {
 
 }  // namespace
 
-Store::Store(fs::path folder) : folder_(std::move(folder)) { make_folder(folder_); }
+ResultStore::ResultStore(fs::path folder) : folder_(std::move(folder)) { make_folder(folder_); }
 
-fs::path Store::folder_of(const nlohmann::json& key) const {
+fs::path ResultStore::folder_of(const nlohmann::json& key) const {
   const std::string hash = sha256_hex(std::string_view(key.dump()));
   return folder_ / hash.substr(0, 2) / hash.substr(2, 30);
 }
 
-std::optional<nlohmann::json> Store::get(const nlohmann::json& key) const {
+std::optional<nlohmann::json> ResultStore::get(const nlohmann::json& key) const {
   const fs::path file = folder_of(key).string() + ".cbor";
   if (file_kind(file) != FileKind::File) return std::nullopt;
   const auto bytes = read_file(file);
@@ -45,7 +45,7 @@ std::optional<nlohmann::json> Store::get(const nlohmann::json& key) const {
   return entry.at("value");
 }
 
-void Store::put(const nlohmann::json& key, const nlohmann::json& value) const {
+void ResultStore::put(const nlohmann::json& key, const nlohmann::json& value) const {
   const fs::path file = folder_of(key).string() + ".cbor";
   make_folder(file.parent_path());
   const auto bytes = nlohmann::json::to_cbor({{"key", key}, {"value", value}});
