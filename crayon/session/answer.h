@@ -92,9 +92,8 @@ class Answerer {
   ///                 false cancels. Questions with choices come as one piece.
   /// @throws Error InvalidArgument  a question without text, too long for the context, or one that
   ///                                the policy blocks
-  /// @throws Error Unavailable      the server broke off, or went wrong, when `on_text` had got
-  /// text
-  ///                                of it; the decision is logged, with what it cost
+  /// @throws Error Unavailable      the server went wrong when `on_text` had got text of it; the
+  ///                                decision is logged, with what it cost
   /// @throws Interrupted            Ctrl-C while generating
   [[nodiscard]] Answer answer(const Example& question, const OnText& on_text = {},
                               const RequestMarks& marks = {});
