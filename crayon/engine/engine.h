@@ -72,6 +72,7 @@ using OnPrompts = std::function<void(std::size_t done)>;
 
 /// Gets a prompt's hidden state [d], borrowed during the call.
 using OnHidden = std::function<void(std::span<const float>)>;
+
 struct GenerateOptions {
   int max_tokens = 256;
   float temperature = 0;  ///< 0: greedy.
