@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""How the slope of a task's calibration should be held, and which signal tells right from wrong.
+"""How the slope of a task's calibration should be held, what guessing does, and which signal tells right from wrong.
 
 usage: calibration_study.py REPORT [POOL]
 
 REPORT: of `crayon bench route` on tasks that nothing is reported of (benchmarks/route_dev.toml); its
 device part alone is read. POOL (default: pools/smollm2-135m of this tree) has the generic calibration.
 
-For each task and draw of examples a line P(right) = sigmoid(slope * x + intercept) is fitted to the
-examples' leave-one-out answers as crayon/router/calibration.cpp does (docs/design/router.md), and
-judged on the task's questions. x: logit of the margin between the two best choices' shares, with
-the pool's generic line; or of the largest share, with a generic line fitted to the other tasks'
-examples, beside the margin treated alike. Means over tasks; *pooled*: all tasks' questions at once.
+For each task and draw of examples a line P(right) = guess + (1 - guess) sigmoid(slope * x + intercept)
+is fitted to the examples' leave-one-out answers as crayon/router/calibration.cpp does
+(docs/design/router.md), and judged on the task's questions. x: logit of the margin between the two
+best choices' shares, with the pool's generic line; or of the largest share, with a generic line fitted
+to the other tasks' examples, beside the margin treated alike. guess: 1 / choices, or 0 throughout.
+Means over tasks; *pooled*: all tasks' questions at once.
 """
 import gzip
 import json
@@ -50,32 +51,74 @@ def largest(scores):
     return logit(shares(scores)[0])
 
 
-def fit(xs, right, prior=FREE, prior_n=0.0, slope_ridge=0.0):
-    """Slope (at least 0) and intercept by Newton's method, its steps cut to 1."""
-    each = prior_n / len(xs)
+class Points:
+    """Answers to fit a line to: x, right or wrong, what a guess gets right."""
+
+    def __init__(self, xs=(), right=(), guess=()):
+        self.xs, self.right, self.guess = list(xs), list(right), list(guess)
+
+    def __iadd__(self, other):
+        self.xs += other.xs
+        self.right += other.right
+        self.guess += other.guess
+        return self
+
+    def unguessed(self):
+        return Points(self.xs, self.right, [0.0] * len(self.xs))
+
+
+def probability(guess, line):
+    return guess + (1 - guess) * sigmoid(line)
+
+
+def fit(points, prior=FREE, prior_n=0.0, slope_ridge=0.0):
+    """Slope (at least 0) and intercept by Fisher scoring, its steps halved until the loss falls."""
+    each = prior_n / len(points.xs)
     weight = 1 + each
-    targets = [(y + each * sigmoid(prior[0] * x + prior[1])) / weight for x, y in zip(xs, right)]
     held = RIDGE + slope_ridge
-    free_slope, (slope, intercept) = True, prior
-    for _ in range(200):
+    rows = [(x, (y + each * probability(g, prior[0] * x + prior[1])) / weight, g)
+            for x, y, g in zip(points.xs, points.right, points.guess)]
+
+    def loss(slope, intercept):
+        total = 0.5 * held * (slope - prior[0]) ** 2 + 0.5 * RIDGE * (intercept - prior[1]) ** 2
+        for x, target, g in rows:
+            p = min(max(probability(g, slope * x + intercept), 1e-300), 1 - 1e-16)
+            total -= weight * (target * math.log(p) + (1 - target) * math.log(1 - p))
+        return total
+
+    def step(slope, intercept, free):
         gs, gi, hss, hsi, hii = held * (slope - prior[0]), RIDGE * (intercept - prior[1]), held, 0.0, RIDGE
-        for x, target in zip(xs, targets):
-            p = sigmoid(slope * x + intercept)
-            error, curvature = weight * (p - target), weight * p * (1 - p)
+        for x, target, g in rows:
+            knows = sigmoid(slope * x + intercept)
+            p = g + (1 - g) * knows
+            share = knows / p if p > 0 else 1.0
+            error, curvature = weight * (p - target) * share, weight * (1 - g) * knows * (1 - knows) * share
             gs, gi = gs + error * x, gi + error
             hss, hsi, hii = hss + curvature * x * x, hsi + curvature * x, hii + curvature
-        if free_slope:
-            determinant = hss * hii - hsi * hsi
-            step = (hsi * gi - hii * gs) / determinant, (hsi * gs - hss * gi) / determinant
-        else:
-            step = 0.0, -gi / hii
-        size = min(1.0, 1 / max(map(abs, step))) if any(step) else 0.0
-        slope, intercept = slope + size * step[0], intercept + size * step[1]
-        if max(map(abs, step)) < 1e-10:
-            if slope >= 0 or not free_slope:
-                break
-            free_slope, slope = False, 0.0
-    return slope, intercept
+        if not free:
+            return 0.0, -gi / hii
+        determinant = hss * hii - hsi * hsi
+        return (hsi * gi - hii * gs) / determinant, (hsi * gs - hss * gi) / determinant
+
+    def least(line, free):
+        now = loss(*line)
+        for _ in range(200):
+            direction, size = step(*line, free), 1.0
+            while size > 1e-10:
+                new = line[0] + size * direction[0], line[1] + size * direction[1]
+                then = loss(*new)
+                if then < now:
+                    break
+                size /= 2
+            else:
+                return line
+            line, gained, now = new, now - then, then
+            if gained < 1e-12:
+                return line
+        return line
+
+    line = least(prior, True)
+    return line if line[0] >= 0 else least((0.0, prior[1]), False)
 
 
 def auroc(scores, right):
@@ -111,42 +154,48 @@ def mean(values):
     return sum(values) / len(values) if values else math.nan
 
 
-def judged(tasks, lines, signal):
-    """Log-loss, ECE, AUROC: means over tasks; and AUROC of all questions pooled."""
-    found, all_scores, all_right = [], [], []
+def points(rows, signal, guessed=True):
+    scores = rows["scores"]
+    return Points([signal(s) for s in scores], [int(y) for y in rows["right"]],
+                  [1 / len(s) if guessed else 0.0 for s in scores])
+
+
+def judged(tasks, lines, signal, guessed=True):
+    """Log-loss, ECE, AUROC: means over tasks; ECE and AUROC of all questions pooled."""
+    found, everything, all_right = [], [], []
     for task, (slope, intercept) in zip(tasks, lines):
-        confidences = [sigmoid(slope * signal(s) + intercept) for s in task["questions"]["scores"]]
-        right = [int(y) for y in task["questions"]["right"]]
-        found.append((log_loss(confidences, right), calibration_error(confidences, right), auroc(confidences, right)))
-        all_scores += confidences
-        all_right += right
-    return [mean(column) for column in zip(*found)] + [auroc(all_scores, all_right)]
+        asked = points(task["questions"], signal, guessed)
+        confidences = [probability(g, slope * x + intercept) for x, g in zip(asked.xs, asked.guess)]
+        found.append((log_loss(confidences, asked.right), calibration_error(confidences, asked.right),
+                      auroc(confidences, asked.right)))
+        everything += confidences
+        all_right += asked.right
+    return [mean(column) for column in zip(*found)] + [calibration_error(everything, all_right),
+                                                       auroc(everything, all_right)]
 
 
-def examples(task, signal):
-    return [signal(s) for s in task["examples"]["scores"]], [int(y) for y in task["examples"]["right"]]
-
-
-def generic(tasks, left_out, signal):
+def generic(tasks, left_out, signal, guessed):
     """Fitted to the examples of all tasks but those of the name `left_out`."""
-    xs, right = [], []
+    others = Points()
     for task in tasks:
         if task["task"] != left_out:
-            more = examples(task, signal)
-            xs, right = xs + more[0], right + more[1]
-    return fit(xs, right)
+            others += points(task["examples"], signal, guessed)
+    return fit(others)
 
 
-def study(report, prior):
+def study(report, prior, pool_guesses):
     """Lines of (what, numbers)."""
     tasks = report["results"]["device"]
     for ridge in RIDGES:
-        lines = [fit(*examples(task, margin), prior, PRIOR_N, ridge) for task in tasks]
-        yield f"margin, the pool's line, ridge {ridge}", judged(tasks, lines, margin)
+        lines = [fit(points(task["examples"], margin, pool_guesses), prior, PRIOR_N, ridge) for task in tasks]
+        yield f"margin, the pool's line, ridge {ridge}", judged(tasks, lines, margin, pool_guesses)
     for name, signal in (("margin", margin), ("largest share", largest)):
-        priors = [generic(tasks, task["task"], signal) for task in tasks]
-        lines = [fit(*examples(task, signal), one, PRIOR_N, 2 * PRIOR_N) for task, one in zip(tasks, priors)]
-        yield f"{name}, others' line, ridge {2 * PRIOR_N}", judged(tasks, lines, signal)
+        for guessed in (False, True):
+            priors = {task["task"]: generic(tasks, task["task"], signal, guessed) for task in tasks}
+            lines = [fit(points(task["examples"], signal, guessed), priors[task["task"]], PRIOR_N, 2 * PRIOR_N)
+                     for task in tasks]
+            yield (f"{name}, others' line, guess {'1/choices' if guessed else 0}",
+                   judged(tasks, lines, signal, guessed))
 
 
 def main(arguments):
@@ -157,8 +206,8 @@ def main(arguments):
     try:
         report = json.loads(gzip.decompress(pathlib.Path(arguments[0]).read_bytes()))
         line = json.loads((pool / "pool.json").read_text(encoding="utf-8"))["calibration"]
-        print(f"{'signal, generic line, ridge of the slope':42} log-loss    ECE  AUROC  pooled")
-        for what, numbers in study(report, (line["slope"], line["intercept"])):
+        print(f"{'signal, generic line, ridge of the slope':42} log-loss    ECE  AUROC  pooled: ECE, AUROC")
+        for what, numbers in study(report, (line["slope"], line["intercept"]), line.get("guess", 0) > 0):
             print(f"{what:42} " + "".join(f"{x:{7 if i else 8}.3f}" for i, x in enumerate(numbers)))
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as e:
         sys.exit(f"calibration_study.py: {' '.join(arguments)}: expected a report of crayon bench route and a pool "

@@ -332,6 +332,7 @@ void add_pool_edit_commands(CLI::App& pool) {
   add_add(pool);
   add_remove(pool);
   add_merge(pool);
+  add_calibrate_pool_command(pool);
   add_scope_command(pool);
   add_shrink_command(pool);
 }

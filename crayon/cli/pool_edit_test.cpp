@@ -1,4 +1,5 @@
-// crayon pool new|add|remove|merge|scope|shrink and crayon convert, as users and scripts see them.
+// crayon pool new|add|remove|merge|calibrate|scope|shrink and crayon convert, as users and scripts
+// see them.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,6 +11,7 @@
 #include "crayon/formats/adapter_file.h"
 #include "crayon/formats/model_file.h"
 #include "crayon/formats/peft.h"
+#include "crayon/pool/pool.h"
 
 namespace crayon {
 namespace {
@@ -153,6 +155,33 @@ TEST_F(PoolEditing, AShrunkPoolIsSmallerAndSaysWhatItLost) {
   EXPECT_EQ(json("pool show shrunk")["adapters"][0]["rank"], 1);
   EXPECT_EQ(run("pool verify shrunk --model model.gguf").status, 0);
   EXPECT_EQ(run("pool shrink " + pool + " -o shrunk --rank 1").status, 2) << "it is there";
+}
+
+TEST_F(PoolEditing, CalibrationIsFittedOnTasksMadeOfSets) {
+  const std::string pool = fresh("calibrated");
+  ASSERT_EQ(run("pool add " + pool + " mine.gguf --model model.gguf" + kPapers).status, 0);
+  const std::string before = json("pool show " + pool)["id"];
+  std::string quiz;
+  for (int i = 0; i < 24; ++i) {
+    quiz += fmt::format(R"({{"question": "Is {} even?", "choices": ["no", "yes"], "answer": {}}})",
+                        i, i % 2 == 0 ? 1 : 0);
+    quiz += "\n";
+  }
+  fs::create_directories(world_->path("quiz"));
+  world_->write("quiz/even.jsonl", quiz);
+  const std::string fit = "pool calibrate " + pool + " --model model.gguf --data quiz --all-sets ";
+  const Json tried = json(fit + "-k 8 --dry-run");
+  const Json fitted = json(fit + "-k 8");
+  EXPECT_EQ(fitted["intercept"], tried["intercept"]);
+  EXPECT_EQ(fitted["sets"], 1);
+  EXPECT_EQ(fitted["questions"], 16) << "those that the task was not made from";
+  EXPECT_EQ(fitted["guess"], 0.5);
+  const Pool changed = Pool::open(world_->path("calibrated"));
+  EXPECT_EQ(changed.manifest().calibration.intercept, fitted["intercept"]);
+  EXPECT_EQ(changed.manifest().calibration.guess, fitted["guess"]);
+  EXPECT_EQ(changed.manifest().id, before) << "tasks made before stay its own";
+  EXPECT_EQ(run("pool verify " + pool).status, 0);
+  EXPECT_EQ(run(fit + "-k 20").status, 2) << "too few of a set";
 }
 
 TEST_F(PoolEditing, ScopeIsFittedOnSetsAndTasksOfFewExamplesHaveIt) {

@@ -14,7 +14,10 @@ using Json = nlohmann::ordered_json;
 constexpr std::size_t kBarWidth = 30;
 
 std::string line_of(const Calibration& calibration) {
-  return fmt::format("slope {:.3f}, intercept {:+.3f}", calibration.slope, calibration.intercept);
+  std::string line =
+      fmt::format("slope {:.3f}, intercept {:+.3f}", calibration.slope, calibration.intercept);
+  if (calibration.guess > 0) line += fmt::format(", guessed right {:.3f}", calibration.guess);
+  return line;
 }
 
 std::string counted(std::size_t n, const std::string& what) {
@@ -66,7 +69,8 @@ Json calibration_json(const Calibration& calibration) {
   return {{"slope", calibration.slope},
           {"intercept", calibration.intercept},
           {"n", calibration.n},
-          {"approximate", calibration.approximate}};
+          {"approximate", calibration.approximate},
+          {"guess", calibration.guess}};
 }
 
 Json labels_json(const CalibrateReport& report) {

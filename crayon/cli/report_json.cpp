@@ -206,7 +206,8 @@ std::string task_json(const std::filesystem::path& file, const Task& task) {
   json["calibration"] = {{"slope", info.calibration.slope},
                          {"intercept", info.calibration.intercept},
                          {"n", info.calibration.n},
-                         {"approximate", info.calibration.approximate}};
+                         {"approximate", info.calibration.approximate},
+                         {"guess", info.calibration.guess}};
   json["local_only"] = info.policy.local_only;
   return dump(json);
 }

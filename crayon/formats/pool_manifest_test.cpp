@@ -17,7 +17,7 @@ PoolManifest small_manifest() {
   manifest.base = small_base();
   manifest.first_layer = 1;
   manifest.gate_sha256 = std::string(64, 'd');
-  manifest.calibration = {2, -1, 100, false};
+  manifest.calibration = {2, -1, 100, false, 0.375};
   manifest.adapters = {{"a0", "adapters/a0.gguf", std::string(64, '0'), 4, {"piqa", "trec"}, "MIT"},
                        {"a1", "adapters/a1.gguf", std::string(64, '1'), 8, {}, ""}};
   manifest.shared = {{"s", "adapters/s.gguf", std::string(64, '2'), 2, {}, ""}};
@@ -35,6 +35,7 @@ TEST(PoolManifest, EverythingReadsBackAndWritesTheSameText) {
   EXPECT_EQ(got.base.id(), small_base().id());
   EXPECT_EQ(got.first_layer, 1);
   EXPECT_EQ(got.calibration.intercept, -1);
+  EXPECT_EQ(got.calibration.guess, 0.375);
   EXPECT_EQ(got.scope.sizes, small_manifest().scope.sizes);
   EXPECT_EQ(got.scope.quantiles.data, small_manifest().scope.quantiles.data);
   ASSERT_EQ(got.adapters.size(), 2u);

@@ -15,7 +15,9 @@ Task through_file(const Task& task) {
 }
 
 TEST(TaskFile, EverythingReadsBack) {
-  const Task task = small_task();
+  Task task = small_task();
+  task.info->calibration.guess = 0.25;
+  task.info->judged[2].signals.free_text = true;
   const Task got = through_file(task);
   ASSERT_TRUE(got.info.has_value());
   const TaskInfo& a = *task.info;
@@ -53,6 +55,7 @@ TEST(TaskFile, EverythingReadsBack) {
   EXPECT_EQ(a.calibration.intercept, b.calibration.intercept);
   EXPECT_EQ(a.calibration.n, b.calibration.n);
   EXPECT_EQ(a.calibration.approximate, b.calibration.approximate);
+  EXPECT_EQ(a.calibration.guess, b.calibration.guess);
   EXPECT_EQ(a.recent_scores, b.recent_scores);
   EXPECT_EQ(a.generic.slope, b.generic.slope);
   EXPECT_EQ(a.generic.n, b.generic.n);
@@ -66,6 +69,7 @@ TEST(TaskFile, EverythingReadsBack) {
     EXPECT_EQ(a.judged[i].right, b.judged[i].right);
     EXPECT_EQ(a.judged[i].server_right, b.judged[i].server_right);
     EXPECT_EQ(a.judged[i].held_out, b.judged[i].held_out);
+    EXPECT_EQ(a.judged[i].signals.free_text, b.judged[i].signals.free_text);
   }
   EXPECT_TRUE(b.policy.local_only);
   EXPECT_FALSE(b.policy.server_allowed);

@@ -233,6 +233,13 @@ PoolEdit remove_adapter(const Pool& pool, const std::string& which) {
   return edit;
 }
 
+PoolEdit with_calibration(const Pool& pool, const Calibration& calibration) {
+  PoolEdit edit = unchanged(pool);
+  edit.manifest.calibration = calibration;
+  add_manifest(edit.manifest, edit.files, pool.folder());
+  return edit;
+}
+
 PoolEdit with_scope_model(const Pool& pool, ScopeModel model) {
   check_scope_model(model, "scope model");
   PoolEdit edit = unchanged(pool);
@@ -248,7 +255,8 @@ void write_edit(const fs::path& folder, const PoolEdit& edit) {
       throw invalid(folder.string() + ": holds a pool already; name another folder");
     }
   } else if (write_pool_manifest(read_manifest(folder)) != edit.from) {
-    // The id alone would not do: a pool keeps it when its scope model is fitted anew.
+    // The id alone would not do: a pool keeps it when its calibration or scope model is fitted
+    // anew.
     throw Error(ErrorCode::Unavailable,
                 fmt::format("{}: this pool was changed meanwhile; try again", folder.string()));
   }

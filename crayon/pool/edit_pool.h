@@ -116,6 +116,8 @@ struct ShrunkPool {
 /// @throws Error InvalidArgument  a rank below 1
 [[nodiscard]] ShrunkPool shrink_pool(const Pool& pool, const ShrinkOptions& options);
 
+/// The same pool with another generic calibration.
+[[nodiscard]] PoolEdit with_calibration(const Pool& pool, const Calibration& calibration);
 /// The same pool with another scope model.
 [[nodiscard]] PoolEdit with_scope_model(const Pool& pool, ScopeModel model);
 

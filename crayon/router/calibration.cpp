@@ -31,13 +31,24 @@ struct Line {
   [[nodiscard]] double at(double x) const { return slope * x + intercept; }
 };
 
-/// One question: its feature and the probability that the fit should give it.
+/// One question: its feature, the probability that the fit should give it, and that of a guess.
 struct Point {
   double x = 0;
   double target = 0;
+  double guess = 0;
 };
 
-/// The convex loss of a line: cross-entropy times `weight` a point, and ridges to the prior.
+double probability(double guess, double line) { return guess + (1 - guess) * sigmoid(line); }
+
+/// -log of the probability; as it is without a guess, where it must hold far out too.
+double log_loss(const Point& p, double line) {
+  if (p.guess == 0) return softplus(line) - p.target * line;
+  return -p.target * std::log(probability(p.guess, line)) -
+         (1 - p.target) * (std::log(1 - p.guess) - softplus(line));
+}
+
+/// The loss of a line: cross-entropy times `weight` a point, and ridges to the prior. Convex
+/// where nothing is guessed.
 struct Loss {
   std::vector<Point> points;
   double weight = 1;
@@ -47,21 +58,22 @@ struct Loss {
   [[nodiscard]] double at(const Line& line) const {
     double sum = 0.5 * slope_ridge * std::pow(line.slope - prior.slope, 2) +
                  0.5 * kRidge * std::pow(line.intercept - prior.intercept, 2);
-    for (const Point& p : points) {
-      sum += weight * (softplus(line.at(p.x)) - p.target * line.at(p.x));
-    }
+    for (const Point& p : points) sum += weight * log_loss(p, line.at(p.x));
     return sum;
   }
 
-  /// Newton's step; with `free_slope` false the slope stays.
+  /// Newton's step with the expected curvature (Fisher scoring), which is never negative; with
+  /// `free_slope` false the slope stays.
   [[nodiscard]] Line step(const Line& line, bool free_slope) const {
     double gs = slope_ridge * (line.slope - prior.slope);
     double gi = kRidge * (line.intercept - prior.intercept);
     double hss = slope_ridge, hsi = 0, hii = kRidge;
     for (const Point& p : points) {
-      const double probability = sigmoid(line.at(p.x));
-      const double error = weight * (probability - p.target);
-      const double curvature = weight * probability * (1 - probability);
+      const double knows = sigmoid(line.at(p.x));
+      const double right = probability(p.guess, line.at(p.x));
+      const double share = right > 0 ? knows / right : 1;  // 1 without a guess
+      const double error = weight * (right - p.target) * share;
+      const double curvature = weight * (1 - p.guess) * knows * (1 - knows) * share;
       gs += error * p.x;
       gi += error;
       hss += curvature * p.x * p.x;
@@ -95,7 +107,7 @@ Line minimize(const Loss& loss, Line line, bool free_slope) {
 }
 
 void check_fit(std::span<const ChoiceSignals> signals, std::span<const std::uint8_t> right,
-               double prior_n) {
+               double prior_n, std::span<const double> guess) {
   if (signals.size() != right.size()) {
     throw Error(ErrorCode::InvalidArgument,
                 fmt::format("calibration: {} signals and {} labels; expected one for each",
@@ -106,6 +118,11 @@ void check_fit(std::span<const ChoiceSignals> signals, std::span<const std::uint
         ErrorCode::InvalidArgument,
         fmt::format("calibration: the prior counts as {} questions; expected at least 0", prior_n));
   }
+  if (!guess.empty() && guess.size() != signals.size()) {
+    throw Error(ErrorCode::InvalidArgument,
+                fmt::format("calibration: {} signals and {} guesses; expected one for each or none",
+                            signals.size(), guess.size()));
+  }
   for (const ChoiceSignals& s : signals) {
     if (std::isfinite(s.margin)) continue;
     throw Error(ErrorCode::InvalidArgument,
@@ -113,30 +130,52 @@ void check_fit(std::span<const ChoiceSignals> signals, std::span<const std::uint
   }
 }
 
+void check_guess(double guess) {
+  if (guess >= 0 && guess < 1) return;
+  throw Error(
+      ErrorCode::InvalidArgument,
+      fmt::format("calibration: a guess is right with {}; expected 0 to less than 1", guess));
+}
+
 }  // namespace
 
+double guess_probability(std::size_t choices) {
+  return choices < 2 ? 0 : 1 / static_cast<double>(choices);
+}
+
 double confidence(const Calibration& calibration, const ChoiceSignals& signals) {
-  return sigmoid(calibration.slope * feature(signals) + calibration.intercept);
+  return probability(signals.free_text ? 0 : calibration.guess,
+                     calibration.slope * feature(signals) + calibration.intercept);
 }
 
 Calibration fit_calibration(std::span<const ChoiceSignals> signals,
                             std::span<const std::uint8_t> right, const Calibration& prior,
-                            double prior_n) {
-  check_fit(signals, right, prior_n);
+                            double prior_n, std::span<const double> guess) {
+  check_fit(signals, right, prior_n, guess);
   if (signals.empty()) return prior;
   const double each = prior_n / static_cast<double>(signals.size());
+  double mean_guess = 0;
   Loss loss;
   loss.prior = {std::max(0.0, prior.slope), prior.intercept};
   loss.weight = 1 + each;
   loss.slope_ridge = kRidge + kSlopeRidge * prior_n;
   for (std::size_t i = 0; i < signals.size(); ++i) {
     const double x = feature(signals[i]);
-    const double believed = sigmoid(loss.prior.at(x));
-    loss.points.push_back({x, ((right[i] != 0 ? 1.0 : 0.0) + each * believed) / loss.weight});
+    const double guessed = guess.empty() ? prior.guess : guess[i];
+    check_guess(guessed);
+    const double of_this = signals[i].free_text ? 0 : guessed;
+    const double believed = probability(of_this, loss.prior.at(x));
+    loss.points.push_back(
+        {x, ((right[i] != 0 ? 1.0 : 0.0) + each * believed) / loss.weight, of_this});
+    mean_guess += guessed / static_cast<double>(signals.size());
   }
   Line line = minimize(loss, loss.prior, true);
   if (line.slope < 0) line = minimize(loss, {0, loss.prior.intercept}, false);
-  return {line.slope, line.intercept, signals.size(), prior.approximate};
+  return {.slope = line.slope,
+          .intercept = line.intercept,
+          .n = signals.size(),
+          .approximate = prior.approximate,
+          .guess = guess.empty() ? prior.guess : mean_guess};
 }
 
 }  // namespace crayon

@@ -67,6 +67,21 @@ TEST(Confidence, IsTheLogisticOfTheCutMarginsLogit) {
   EXPECT_NEAR(confidence({}, with_margin(1)), 0.999, 1e-12);
 }
 
+TEST(Confidence, OfChoicesIsNeverBelowAGuessAndFreeTextIsNotGuessed) {
+  const Calibration c{.slope = 2, .intercept = -1, .guess = 0.25};
+  const Calibration knows{.slope = 2, .intercept = -1};
+  for (const double margin : {0.0, 0.3, 0.8, 1.0}) {
+    const double known = confidence(knows, with_margin(margin));
+    EXPECT_NEAR(confidence(c, with_margin(margin)), 0.25 + 0.75 * known, 1e-12);
+    EXPECT_EQ(confidence(c, {.margin = margin, .free_text = true}), known);
+  }
+  EXPECT_TRUE(text_signals(Scores{-1}).free_text);
+  EXPECT_FALSE(choice_signals(Scores{-1, -2}).free_text);
+  EXPECT_EQ(guess_probability(4), 0.25);
+  EXPECT_EQ(guess_probability(1), 0) << "no choice, nothing to guess";
+  EXPECT_EQ(guess_probability(0), 0);
+}
+
 struct Sample {
   std::vector<ChoiceSignals> signals;
   std::vector<std::uint8_t> right;
@@ -104,6 +119,55 @@ TEST(FitCalibration, LowersTheCalibrationErrorOfANewSample) {
   EXPECT_LT(error(fit_calibration(fit.signals, fit.right, {})), 0.05);
 }
 
+TEST(FitCalibration, FindsTheTruthBesideGuessing) {
+  const Calibration truth{.slope = 0.9, .intercept = -0.6, .guess = 0.5};
+  const Sample sample = draw(truth, 40000, 6);
+  const std::vector<double> guess(sample.signals.size(), 0.5);
+  for (const Calibration& got : {fit_calibration(sample.signals, sample.right, {}, 10, guess),
+                                 fit_calibration(sample.signals, sample.right, {.guess = 0.5})}) {
+    EXPECT_NEAR(got.slope, 0.9, 0.1);
+    EXPECT_NEAR(got.intercept, -0.6, 0.1);
+    EXPECT_NEAR(got.guess, 0.5, 1e-9);
+  }
+}
+
+TEST(FitCalibration, OfQuestionsThatAreGuessedUnlikeKeepsEachOnesGuess) {
+  const Calibration line{.slope = 0.9, .intercept = -0.6};
+  Sample all;
+  std::vector<double> guess;
+  for (const double g : {0.5, 0.1}) {
+    Calibration truth = line;
+    truth.guess = g;
+    const Sample part = draw(truth, 20000, 7);
+    all.signals.insert(all.signals.end(), part.signals.begin(), part.signals.end());
+    all.right.insert(all.right.end(), part.right.begin(), part.right.end());
+    guess.insert(guess.end(), part.right.size(), g);
+  }
+  const Calibration got = fit_calibration(all.signals, all.right, {}, 10, guess);
+  EXPECT_NEAR(got.slope, 0.9, 0.1);
+  EXPECT_NEAR(got.intercept, -0.6, 0.1);
+  EXPECT_NEAR(got.guess, 0.3, 1e-9) << "the mean";
+}
+
+// A task of two choices answered by chance, its few examples unlucky: 9 of 32.
+TEST(FitCalibration, DoesNotTakeBadLuckForLessThanAGuess) {
+  Sample unlucky;
+  for (int i = 0; i < 32; ++i) {
+    unlucky.signals.push_back(with_margin((i + 0.5) / 32));
+    unlucky.right.push_back(i % 7 < 2);
+  }
+  const Calibration prior{.slope = 0.5, .intercept = -0.5};
+  Calibration guessing = prior;
+  guessing.guess = 0.5;
+  const Calibration with = fit_calibration(unlucky.signals, unlucky.right, guessing);
+  const Calibration without = fit_calibration(unlucky.signals, unlucky.right, prior);
+  for (const double margin : {0.05, 0.5, 0.95}) {
+    EXPECT_GE(confidence(with, with_margin(margin)), 0.5);
+    EXPECT_LT(confidence(without, with_margin(margin)), 0.5);
+  }
+  EXPECT_TRUE(std::isfinite(with.slope) && std::isfinite(with.intercept));
+}
+
 // The oracle: the stated loss, on a grid around the fit.
 double loss(const Sample& sample, const Calibration& c, const Calibration& prior, double prior_n) {
   double sum = 0.5 * 2 * prior_n * std::pow(c.slope - prior.slope, 2);
@@ -118,13 +182,17 @@ double loss(const Sample& sample, const Calibration& c, const Calibration& prior
 }
 
 TEST(FitCalibration, IsTheLeastPenalisedLoss) {
-  const Calibration prior{.slope = 1.5, .intercept = 0.5};
-  const Sample sample = draw({.slope = 0.6, .intercept = -0.5}, 40, 4);
-  const Calibration got = fit_calibration(sample.signals, sample.right, prior, 10);
-  for (const double ds : {-0.02, 0.0, 0.02}) {
-    for (const double di : {-0.02, 0.0, 0.02}) {
-      const Calibration other{got.slope + ds, got.intercept + di, 0, false};
-      EXPECT_GE(loss(sample, other, prior, 10), loss(sample, got, prior, 10) - 1e-6);
+  for (const double guess : {0.0, 0.25}) {
+    const Calibration prior{.slope = 1.5, .intercept = 0.5, .guess = guess};
+    const Sample sample = draw({.slope = 0.6, .intercept = -0.5, .guess = guess}, 40, 4);
+    const Calibration got = fit_calibration(sample.signals, sample.right, prior, 10);
+    for (const double ds : {-0.02, 0.0, 0.02}) {
+      for (const double di : {-0.02, 0.0, 0.02}) {
+        Calibration other = got;
+        other.slope += ds;
+        other.intercept += di;
+        EXPECT_GE(loss(sample, other, prior, 10), loss(sample, got, prior, 10) - 1e-6);
+      }
     }
   }
 }
@@ -178,6 +246,9 @@ TEST(FitCalibration, RefusesSizesThatDoNotFit) {
   const std::vector<std::uint8_t> right{1};
   EXPECT_THROW((void)fit_calibration(one, {}, {}), Error);
   EXPECT_THROW((void)fit_calibration(one, right, {}, -1), Error);
+  EXPECT_THROW((void)fit_calibration(one, right, {}, 10, std::vector<double>{0.5, 0.5}), Error);
+  EXPECT_THROW((void)fit_calibration(one, right, {}, 10, std::vector<double>{1}), Error);
+  EXPECT_THROW((void)fit_calibration(one, right, {.guess = std::nan("")}), Error);
   const std::vector<ChoiceSignals> broken{with_margin(std::nan(""))};
   EXPECT_THROW((void)fit_calibration(broken, right, {}), Error);
 }

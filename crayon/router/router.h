@@ -18,33 +18,45 @@ enum class Side { Device, Server };
 /// What the scores of the choices say of themselves, after a softmax over the choices.
 /// Both functions below: @throws Error InvalidArgument  no numbers, or one that is not finite
 struct ChoiceSignals {
-  double top = 1;      ///< Largest probability.
-  double margin = 1;   ///< Largest minus second largest.
-  double entropy = 0;  ///< Divided by log(number of choices): in 0..1.
+  double top = 1;          ///< Largest probability.
+  double margin = 1;       ///< Largest minus second largest.
+  double entropy = 0;      ///< Divided by log(number of choices): in 0..1.
+  bool free_text = false;  ///< Nothing to guess among.
 };
 [[nodiscard]] ChoiceSignals choice_signals(std::span<const float> scores);
 /// The same for free text from the log-probs of the chosen tokens: top is the geometric mean of the
 /// probabilities, margin their 10 % quantile, entropy the mean of -log p, cut to 1 (ours).
 [[nodiscard]] ChoiceSignals text_signals(std::span<const float> token_log_probs);
 
-/// P(right) = 1 / (1 + exp(-(slope * logit(margin') + intercept))), margin' cut to [0.001, 0.999]
-/// (ours; logistic calibration as Platt 1999).
+/// P(right) = guess + (1 - guess) / (1 + exp(-(slope * logit(margin') + intercept))), margin' cut
+/// to [0.001, 0.999]: the three-parameter logistic of item response theory (Birnbaum 1968), in the
+/// margin (ours). Without a guess it is Platt's (1999). Free text is not guessed: there guess is 0.
 struct Calibration {
   double slope = 1;
   double intercept = 0;
   std::size_t n = 0;         ///< Questions it was fitted on.
   bool approximate = false;  ///< Made for another quantisation of the base.
+  /// P(right) of who guesses: 1 / choices. Of a pool: the mean over the questions it was fitted on;
+  /// 0 says that the fit knew no guessing, so that tasks made from it do not either.
+  double guess = 0;
 };
 [[nodiscard]] double confidence(const Calibration& calibration, const ChoiceSignals& signals);
+
+/// 1 / choices; 0 where there is no choice: fewer than 2.
+[[nodiscard]] double guess_probability(std::size_t choices);
 
 /// Fits slope (>= 0) and intercept by penalised maximum likelihood. The prior speaks as `prior_n`
 /// further questions, spread over the same margins and answered as it believes, and its slope by a
 /// ridge of 2 prior_n besides (ours): few labels stay near it, many leave it behind; how often a
 /// task is right is learnt sooner than how much its margin tells. None at all: the prior itself.
-/// @throws Error InvalidArgument  other sizes, a margin that is not finite, prior_n below 0
+/// @param guess  of each question, which the fit keeps the mean of; empty: the prior's for all
+/// @throws Error InvalidArgument  other sizes, a margin that is not finite, prior_n below 0, a
+/// guess
+///                                outside [0, 1)
 [[nodiscard]] Calibration fit_calibration(std::span<const ChoiceSignals> signals,
                                           std::span<const std::uint8_t> right,
-                                          const Calibration& prior, double prior_n = 10);
+                                          const Calibration& prior, double prior_n = 10,
+                                          std::span<const double> guess = {});
 
 /// Hard rules that hold whatever the router thinks.
 struct Policy {

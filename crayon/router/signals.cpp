@@ -50,7 +50,10 @@ ChoiceSignals text_signals(std::span<const float> token_log_probs) {
     probabilities.push_back(std::exp(std::min(0.0, double{x})));
   }
   const double mean = sum / static_cast<double>(token_log_probs.size());
-  return {std::exp(mean), quantile(std::move(probabilities), 0.1), std::min(1.0, -mean)};
+  return {.top = std::exp(mean),
+          .margin = quantile(std::move(probabilities), 0.1),
+          .entropy = std::min(1.0, -mean),
+          .free_text = true};
 }
 
 }  // namespace crayon

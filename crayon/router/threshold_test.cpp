@@ -168,10 +168,13 @@ TEST(RiskThreshold, OfEqualMarginsIsAllOrNothing) {
 TEST(RiskConfidence, DecidesAsTheMarginDoesAndLessWhereTheCalibrationIsFlat) {
   const RiskThreshold threshold{.margin = 0.6};
   const Calibration steep{.slope = 2, .intercept = -1};
+  const Calibration guessed{.slope = 2, .intercept = -1, .guess = 0.5};
   const Calibration flat{.slope = 0, .intercept = 3};
   for (const double margin : {0.1, 0.59, 0.6, 0.61, 0.9}) {
     const ChoiceSignals signals{.margin = margin};
-    EXPECT_EQ(confidence(steep, signals) > risk_confidence(threshold, steep), margin > 0.6);
+    for (const Calibration& c : {steep, guessed}) {
+      EXPECT_EQ(confidence(c, signals) > risk_confidence(threshold, c), margin > 0.6);
+    }
     EXPECT_FALSE(confidence(flat, signals) > risk_confidence(threshold, flat));
   }
   EXPECT_EQ(risk_confidence({.margin = kNoThreshold}, flat), kNoThreshold);

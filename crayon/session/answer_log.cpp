@@ -4,6 +4,7 @@
 
 #include "crayon/base/log.h"
 #include "crayon/session/answer.h"
+#include "crayon/session/internal/own_signals.h"
 
 namespace crayon {
 namespace {
@@ -47,7 +48,7 @@ std::vector<PastDecision> past_decisions(std::span<const DecisionRecord> log,
   for (const DecisionRecord& record : log) {
     const bool server = std::ranges::find(kServersTurn, record.reason) != kServersTurn.end();
     if (!server && record.reason != "confident") continue;
-    const ChoiceSignals raw{.top = record.top, .margin = record.margin, .entropy = record.entropy};
+    const ChoiceSignals raw = internal::raw_signals(record);
     out.push_back({router.score(task.signals(raw, record.scope)), server});
   }
   return out;

@@ -79,7 +79,7 @@ std::vector<double> cross_fitted(std::span<const JudgedSignals> measured,
     for (std::size_t i = 0; i < measured.size(); ++i) {
       if (i % kFolds != fold) rest.push_back(measured[i]);
     }
-    const Calibration without = internal::fit_to_judged(rest, prior);
+    const Calibration without = fit_to_judged(rest, prior);
     for (std::size_t i = fold; i < measured.size(); i += kFolds) {
       out[i] = confidence(without, measured[i].signals);
     }
@@ -124,6 +124,21 @@ void check_labels(const CalibrateReport& report, bool anything_new) {
 
 }  // namespace
 
+Calibration generic_for(Calibration of_pool, double guess) {
+  if (of_pool.guess > 0) of_pool.guess = guess;
+  return of_pool;
+}
+
+Calibration fit_to_judged(std::span<const JudgedSignals> judged, const Calibration& prior) {
+  std::vector<ChoiceSignals> signals;
+  std::vector<std::uint8_t> right;
+  for (const JudgedSignals& one : judged) {
+    signals.push_back(one.signals);
+    right.push_back(one.right);
+  }
+  return fit_calibration(signals, right, prior);
+}
+
 std::optional<Calibration> fit_server_calibration(std::span<const JudgedSignals> judged) {
   std::vector<JudgedSignals> asked;
   double right = 0;
@@ -135,7 +150,7 @@ std::optional<Calibration> fit_server_calibration(std::span<const JudgedSignals>
   }
   if (asked.size() < kLeastLabels) return std::nullopt;
   const double mean = (right + 1) / (static_cast<double>(asked.size()) + 2);
-  return internal::fit_to_judged(asked, {.slope = 0, .intercept = std::log(mean / (1 - mean))});
+  return fit_to_judged(asked, {.slope = 0, .intercept = std::log(mean / (1 - mean))});
 }
 
 std::vector<JudgedSignals> judge_questions(const Model& model, Engine& engine, const OpenTask& open,
@@ -167,7 +182,7 @@ std::vector<JudgedSignals> judged_by_marks(std::span<const JudgedDecision> marks
   for (const JudgedDecision& mark : marks) {
     if (mark.record.server || mark.record.choices != choices) continue;
     JudgedSignals judged;
-    judged.signals = {mark.record.top, mark.record.margin, mark.record.entropy};
+    judged.signals = internal::raw_signals(mark.record);
     judged.right = mark.good;
     out.push_back(judged);
   }
@@ -192,7 +207,7 @@ CalibrateReport recalibrate(TaskInfo& info, std::span<const JudgedSignals> quest
   others.insert(others.end(), marks.begin(), marks.end());
   std::vector<JudgedSignals> all = others;
   all.insert(all.end(), questions.begin(), questions.end());
-  report.after = internal::fit_to_judged(all, info.generic);
+  report.after = fit_to_judged(all, info.generic);
   report.after.approximate = info.calibration.approximate;
   if (questions.empty()) {
     measure(report, all, {}, info.generic);

@@ -39,6 +39,13 @@ inline constexpr std::size_t kLeastLabels = 8;
 [[nodiscard]] std::vector<JudgedSignals> judged_by_marks(std::span<const JudgedDecision> marks,
                                                          bool choices);
 
+/// The pool's calibration as a task starts from it, whose questions a guess gets right so often;
+/// a pool's that knows no guessing stays as it is.
+[[nodiscard]] Calibration generic_for(Calibration of_pool, double guess);
+/// That calibration, shifted by what was got right.
+[[nodiscard]] Calibration fit_to_judged(std::span<const JudgedSignals> judged,
+                                        const Calibration& prior);
+
 /// P(the server is right) as a logistic in the device's margin, shrunk towards the server's own
 /// accuracy (ours). None where it was asked for fewer than kLeastLabels.
 [[nodiscard]] std::optional<Calibration> fit_server_calibration(

@@ -148,6 +148,10 @@ TEST(JudgedByMarks, AreThoseOfTheDevicesOwnAnswersOfOneKind) {
   ASSERT_EQ(choices.size(), 1u);
   EXPECT_EQ(choices[0].signals.margin, 0.25);
   EXPECT_TRUE(choices[0].right);
+  EXPECT_FALSE(choices[0].signals.free_text);
+  for (const JudgedSignals& text : judged_by_marks(marks, false)) {
+    EXPECT_TRUE(text.signals.free_text);
+  }
   EXPECT_FALSE(choices[0].held_out) << "a user marks some answers and not others";
   EXPECT_EQ(judged_by_marks(marks, false).size(), 2u);
 }

@@ -9,6 +9,7 @@
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
 #include "crayon/formats/adapter_file.h"
+#include "crayon/session/calibrate.h"
 #include "crayon/session/candidates.h"
 #include "crayon/session/internal/own_signals.h"
 #include "crayon/session/refine.h"
@@ -277,6 +278,13 @@ void Customizer::choose() {
   keep(best);
 }
 
+/// Of a right answer by guessing, over the questions; 0 where none has choices.
+double mean_guess(const ChoiceData& data) {
+  double sum = 0;
+  for (const auto& choices : data.choices) sum += guess_probability(choices.size());
+  return data.choices.empty() ? 0 : sum / static_cast<double>(data.choices.size());
+}
+
 /// A LoRA that changes nothing: one tensor of rank 1, A and B zero.
 Adapter zero_adapter(const Adapter& like) {
   Adapter zero{.base_id = like.base_id, .tensors = {}};
@@ -299,7 +307,7 @@ void Customizer::keep(const Candidate& kept) {
 
 void Customizer::finish(const Candidate& kept) {
   const PoolManifest& manifest = pool_.manifest();
-  Calibration generic = manifest.calibration;
+  Calibration generic = generic_for(manifest.calibration, mean_guess(data_));
   generic.approximate = generic.approximate || report_.base_fit == BaseFit::Requantised;
   TaskInfo info;
   info.name = options_.name;
@@ -321,9 +329,9 @@ void Customizer::finish(const Candidate& kept) {
   const bool compared = report_.leave_one_out.has_value();
   info.generic = generic;
   if (compared) info.judged = internal::judged_examples(report_.judged_scores, data_);
-  info.calibration = internal::fit_to_judged(info.judged, generic);
-  info.recent_scores =
-      internal::router_scores(kept.scores, data_, compared, info.calibration, info.scope);
+  info.calibration = fit_to_judged(info.judged, generic);
+  info.recent_scores = internal::router_scores(compared ? report_.judged_scores : kept.scores,
+                                               data_, compared, info.calibration, info.scope);
   report_.task.info = std::move(info);
   report_.n_examples = z_.rows;
 }

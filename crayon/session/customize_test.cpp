@@ -9,6 +9,7 @@
 
 #include "crayon/base/error.h"
 #include "crayon/base/interrupt.h"
+#include "crayon/pool/edit_pool.h"
 #include "crayon/session/internal/test_world.h"
 #include "crayon/testing/fake_engine.h"
 #include "crayon/testing/random.h"
@@ -210,6 +211,24 @@ TEST_F(Customize, StopsOnCtrlC) {
   EXPECT_THROW((void)customize(pool_, *model_, *engine, examples, {},
                                [](const StepProgress& p) { set_interrupted(p.done == 2); }),
                Interrupted);
+}
+
+TEST_F(Customize, ATaskKnowsHowOftenAGuessIsRightWhereItsPoolDoes) {
+  EXPECT_EQ(run(make_test_examples(6)).task.info->calibration.guess, 0) << "this pool does not";
+  write_edit(pool_.folder(),
+             with_calibration(pool_, {.slope = 0.5, .intercept = -0.5, .n = 9, .guess = 0.4}));
+  pool_ = Pool::open(pool_.folder());
+  for (const bool labels : {true, false}) {
+    const TaskInfo info = *run(make_test_examples(6, labels)).task.info;
+    EXPECT_NEAR(info.generic.guess, 1 / 3.0, 1e-12) << "of three choices";
+    EXPECT_EQ(info.calibration.guess, info.generic.guess);
+  }
+  std::vector<Example> texts(3);
+  for (Example& text : texts) {
+    text.kind = ExampleKind::Completion;
+    text.prompt = "Once upon a time";
+  }
+  EXPECT_EQ(run(texts).task.info->calibration.guess, 0);
 }
 
 TEST_F(Customize, TakesExamplesWithoutChoices) {

@@ -108,7 +108,7 @@ DeviceChoice TaskOnDevice::judge(const Example& question, const ScoreResult& sco
 }
 
 ChoiceSignals TaskOnDevice::raw_text_signals(std::span<const GeneratedToken> tokens) {
-  if (tokens.empty()) return {.top = 0, .margin = 0, .entropy = 1};
+  if (tokens.empty()) return {.top = 0, .margin = 0, .entropy = 1, .free_text = true};
   std::vector<float> log_probs;
   log_probs.reserve(tokens.size());
   for (const GeneratedToken& token : tokens) log_probs.push_back(token.log_prob);

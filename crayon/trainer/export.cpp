@@ -84,6 +84,7 @@ GenericModels fit_generic_models(const ValidationInputs& in, const Gate& gate,
   std::vector<Matrix> embeddings;
   std::vector<ChoiceSignals> signals;
   std::vector<std::uint8_t> right;
+  std::vector<double> guess;
   for (const ItemSet& set : sets) {
     const auto items =
         validation_items(set, static_cast<std::size_t>(in.config.train.calibration_items));
@@ -100,13 +101,14 @@ GenericModels fit_generic_models(const ValidationInputs& in, const Gate& gate,
     for (std::size_t i = 0; i < others.size(); ++i) {
       signals.push_back(choice_signals(scores[i]));
       right.push_back(is_right(*others[i], scores[i]));
+      guess.push_back(guess_probability(scores[i].size()));
     }
     notes << fmt::format("{}: familiarity {:.2f}, tilt {:.2f}", set.name, task.familiarity,
                          task.tilt)
           << std::endl;
   }
   if (signals.empty()) return {};
-  return {.calibration = fit_calibration(signals, right, Calibration{}),
+  return {.calibration = fit_calibration(signals, right, Calibration{}, 10, guess),
           .scope = fit_scope_model(embeddings, in.config.train.seed)};
 }
 

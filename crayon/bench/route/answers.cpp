@@ -67,7 +67,8 @@ Json stored(const DeviceResult& result) {
            {{"slope", result.calibration.slope},
             {"intercept", result.calibration.intercept},
             {"n", result.calibration.n},
-            {"approximate", result.calibration.approximate}}},
+            {"approximate", result.calibration.approximate},
+            {"guess", result.calibration.guess}}},
           {"recent_scores", result.recent_scores},
           {"examples", rows_json(result.examples)},
           {"questions", rows_json(result.questions)},
@@ -82,6 +83,7 @@ DeviceResult device_from_stored(const Json& json) {
   calibration.at("intercept").get_to(result.calibration.intercept);
   calibration.at("n").get_to(result.calibration.n);
   calibration.at("approximate").get_to(result.calibration.approximate);
+  result.calibration.guess = calibration.value("guess", 0.0);  // older reports knew none
   json.at("recent_scores").get_to(result.recent_scores);
   json.at("examples").get_to(result.examples);
   json.at("questions").get_to(result.questions);

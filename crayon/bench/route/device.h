@@ -12,6 +12,11 @@
 
 namespace crayon {
 
+/// Says how sure the device is of each answer, from its scores, right or wrong, and scopes: the
+/// task's calibration and recent scores as `crayon customize` makes them from the examples. They
+/// follow from the pool's calibration, so a result outlives it.
+void fit_confidences(DeviceResult& result, const Calibration& of_pool);
+
 /// Borrows the pool and the scorer, whose engine it uses.
 class RouteDevice {
  public:
@@ -20,6 +25,7 @@ class RouteDevice {
   /// @throws Error  as customize()
   RouteDevice(Pool& pool, BenchScorer& scorer, const std::vector<BenchRow>& examples);
 
+  /// No confidences: fit_confidences().
   /// @throws Error InvalidArgument  a row that does not fit the context; Interrupted
   [[nodiscard]] DeviceRows answer(const std::vector<BenchRow>& rows);
   /// The K examples by nested leave-one-out, each with its scope among the others: what the task

@@ -20,7 +20,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kDeviceVersion = 8;  ///< Counted up when the device's results change.
+constexpr int kDeviceVersion = 9;  ///< Counted up when the device's results change.
 constexpr int kServerVersion = 1;
 
 /// One thing to work out, what decides it, and the result as far as it is known.
@@ -122,14 +122,12 @@ Json RouteRunner::key_of(const RouteCell& cell) const {
             {"rows", hash_rows(rows_of(cell))}};
   }
   const PromptFormat& format = pool_.manifest().prompt;
-  const Calibration& prior = pool_.manifest().calibration;  // the pool's id tells nothing of these
-  const ScopeModel& scope = pool_.manifest().scope;
-  const Json priors = {prior.slope, prior.intercept, prior.n, scope.sizes, scope.quantiles.data};
+  const ScopeModel& scope = pool_.manifest().scope;  // the pool's id tells nothing of it
   return {{"kind", "route device"},
           {"version", kDeviceVersion},
           {"label_calibration", kLabelCalibrationVersion},
           {"pool", pool_.manifest().id},
-          {"priors", sha256_hex(priors.dump())},
+          {"scope", sha256_hex(Json{scope.sizes, scope.quantiles.data}.dump())},
           {"prompt",
            {format.version, format.style == PromptStyle::Chat, format.system, format.with_context,
             format.without_context, format.choice_prefix}},
@@ -249,6 +247,7 @@ DeviceResult RouteRunner::ask_device(const RouteCell& cell) {
   result.examples = device.answer_examples();
   result.questions = device.answer(run_.tasks[cell.task].questions);
   result.mixed = device.answer(mixed(cell.task));
+  fit_confidences(result, pool_.manifest().calibration);
   result.seconds = seconds_since(start);
   finish(result);
   return result;
@@ -348,6 +347,8 @@ RouteRun RouteRunner::run(const OnCell& on_cell) {
       result.task = task;
       result.seed = seed;
       result.key = cell.hash;
+      fit_confidences(result, pool_.manifest().calibration);
+      finish(result);
     } else if (cell.answers) {
       ServerResult& result = run_.server.emplace_back(std::move(*cell.answers));
       result.server = cell.server->name;

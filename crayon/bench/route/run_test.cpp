@@ -181,6 +181,28 @@ TEST_F(Route, APoolWithAnotherScopeModelAnswersAnew) {
   EXPECT_THAT(world_.run(plan, "work", true, options).device, IsEmpty());
 }
 
+TEST_F(Route, APoolWithAnotherCalibrationAnswersAsBeforeAndIsAsSureAsThatSays) {
+  const RoutePlan plan = world_.plan();
+  const RouteRun before = world_.run(plan, "work");
+  Pool& pool = world_.world().pool();
+  write_edit(pool.folder(), with_calibration(pool, {.slope = 0.1, .intercept = 2, .guess = 0.3}));
+  pool = Pool::open(pool.folder());
+  RouteRunOptions options;
+  options.slice = std::chrono::seconds(0);
+  const RouteRun after = world_.run(plan, "work", true, options);
+  ASSERT_THAT(after.device, SizeIs(3));
+  for (std::size_t t = 0; t < 3; ++t) {
+    const DeviceResult& old = before.device[t];
+    const DeviceResult& now = after.device[t];
+    EXPECT_EQ(now.questions.scores, old.questions.scores);
+    EXPECT_NEAR(now.calibration.guess, 1 / static_cast<double>(now.questions.scores[0].size()),
+                1e-6);
+    EXPECT_NE(now.questions.confidence, old.questions.confidence);
+    EXPECT_NE(now.recent_scores, old.recent_scores);
+    for (const double confidence : now.mixed.confidence) EXPECT_GE(confidence, 0.3);
+  }
+}
+
 TEST_F(Route, ASliceOfNoTimeHasNothingToSummarise) {
   const RoutePlan plan = world_.plan();
   RouteRunOptions options;

@@ -48,6 +48,7 @@ CLI::App* add_edit_command(CLI::App& parent, const std::string& name, const std:
 /// --limit, --seed and the model's options.
 void add_prompt_options(CLI::App& cmd, EditArgs& args, const std::string& limit_of);
 
+void add_calibrate_pool_command(CLI::App& pool);
 void add_scope_command(CLI::App& pool);
 void add_shrink_command(CLI::App& pool);
 

@@ -71,10 +71,12 @@ PromptFormat read_prompt(const JsonObject& object) {
 }
 
 Json to_json(const Calibration& calibration) {
-  return {{"slope", calibration.slope},
-          {"intercept", calibration.intercept},
-          {"n", calibration.n},
-          {"approximate", calibration.approximate}};
+  Json json = {{"slope", calibration.slope},
+               {"intercept", calibration.intercept},
+               {"n", calibration.n},
+               {"approximate", calibration.approximate}};
+  if (calibration.guess != 0) json["guess"] = calibration.guess;
+  return json;
 }
 
 Calibration read_calibration(const JsonObject& object) {
@@ -83,6 +85,12 @@ Calibration read_calibration(const JsonObject& object) {
   calibration.intercept = object.real("intercept");
   calibration.n = static_cast<std::size_t>(object.integer("n", 0, INT64_MAX));
   calibration.approximate = object.boolean("approximate");
+  if (object.has("guess")) {  // older programs knew none
+    calibration.guess = object.real("guess");
+    if (!(calibration.guess >= 0 && calibration.guess < 1)) {
+      throw object.wrong("guess", "0 to less than 1");
+    }
+  }
   return calibration;
 }
 

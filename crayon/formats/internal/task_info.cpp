@@ -17,6 +17,7 @@ constexpr std::uint64_t kRight = 1;
 constexpr std::uint64_t kAsked = 2;
 constexpr std::uint64_t kServerRight = 4;
 constexpr std::uint64_t kHeldOut = 8;
+constexpr std::uint64_t kFreeText = 16;
 
 void put_judged(const std::vector<JudgedSignals>& judged,
                 std::map<std::string, GgufValue>& metadata) {
@@ -27,7 +28,7 @@ void put_judged(const std::vector<JudgedSignals>& judged,
     signals.insert(signals.end(), {j.signals.top, j.signals.margin, j.signals.entropy});
     marks.push_back((j.right ? kRight : 0) + (j.server_right ? kAsked : 0) +
                     (j.server_right.value_or(false) ? kServerRight : 0) +
-                    (j.held_out ? kHeldOut : 0));
+                    (j.held_out ? kHeldOut : 0) + (j.signals.free_text ? kFreeText : 0));
   }
   metadata["crayon.judged.signals"] = GgufArray(std::move(signals));
   metadata["crayon.judged.marks"] = GgufArray(std::move(marks));
@@ -133,7 +134,10 @@ std::vector<JudgedSignals> read_judged(const Gguf& gguf) {
   std::vector<JudgedSignals> judged;
   for (std::size_t i = 0; i < marks.size(); ++i) {
     JudgedSignals one;
-    one.signals = {signals[3 * i], signals[3 * i + 1], signals[3 * i + 2]};
+    one.signals = {.top = signals[3 * i],
+                   .margin = signals[3 * i + 1],
+                   .entropy = signals[3 * i + 2],
+                   .free_text = (marks[i] & kFreeText) != 0};
     one.right = (marks[i] & kRight) != 0;
     if ((marks[i] & kAsked) != 0) one.server_right = (marks[i] & kServerRight) != 0;
     one.held_out = (marks[i] & kHeldOut) != 0;

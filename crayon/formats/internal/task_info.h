@@ -6,7 +6,7 @@
 //   crayon.head.labels u64, .bias f32, .probe f32 [labels * (m+1)], .choice_probe f32 [d] (format 2
 //   alone)
 //   crayon.judged.signals f64 [n * 3]: top, margin, entropy; .marks u64 [n]: sum of right 1, server
-//   asked 2, server right 4, held out 8
+//   asked 2, server right 4, held out 8, free text 16
 // What files of older programs lack (generic, server, judged, scope model) is left empty.
 #pragma once
 

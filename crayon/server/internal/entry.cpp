@@ -99,7 +99,7 @@ void Entry::finish(const AnswerEnd& end) {
   if (finished_) return;
   finished_ = true;
   if (!signals_known_) {
-    const ChoiceSignals none{.top = 0, .margin = 0, .entropy = 1};
+    const ChoiceSignals none{.top = 0, .margin = 0, .entropy = 1, .free_text = true};
     const ChoiceSignals raw = log_probs_.empty() ? none : text_signals(log_probs_);
     take_signals(raw, board_.task().signals(raw, {}));
   }

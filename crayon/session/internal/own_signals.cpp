@@ -7,6 +7,13 @@
 
 namespace crayon::internal {
 
+ChoiceSignals raw_signals(const DecisionRecord& record) {
+  return {.top = record.top,
+          .margin = record.margin,
+          .entropy = record.entropy,
+          .free_text = !record.choices};
+}
+
 std::vector<double> router_scores(const ScoreTable& scores, const ChoiceData& data, bool compared,
                                   const Calibration& calibration, const ScopeModel& model) {
   const auto scope = p_values_among_others(data.z, model);
@@ -32,16 +39,6 @@ std::vector<JudgedSignals> judged_examples(const ScoreTable& scores, const Choic
     judged.push_back(one);
   }
   return judged;
-}
-
-Calibration fit_to_judged(std::span<const JudgedSignals> judged, const Calibration& prior) {
-  std::vector<ChoiceSignals> signals;
-  std::vector<std::uint8_t> right;
-  for (const JudgedSignals& one : judged) {
-    signals.push_back(one.signals);
-    right.push_back(one.right);
-  }
-  return fit_calibration(signals, right, prior);
 }
 
 }  // namespace crayon::internal

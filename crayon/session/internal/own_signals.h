@@ -8,8 +8,12 @@
 #include "crayon/router/router.h"
 #include "crayon/router/threshold.h"
 #include "crayon/session/candidates.h"
+#include "crayon/store/decisions.h"
 
 namespace crayon::internal {
+
+/// As the router defines them, of a request that is in the log.
+[[nodiscard]] ChoiceSignals raw_signals(const DecisionRecord& record);
 
 /// Router scores of the scored examples: the labelled ones after a comparison, else all.
 [[nodiscard]] std::vector<double> router_scores(const ScoreTable& scores, const ChoiceData& data,
@@ -19,9 +23,5 @@ namespace crayon::internal {
 /// The labelled examples as the router would have seen them, each judged without itself.
 [[nodiscard]] std::vector<JudgedSignals> judged_examples(const ScoreTable& scores,
                                                          const ChoiceData& data);
-
-/// The prior calibration, shifted by what was got right.
-[[nodiscard]] Calibration fit_to_judged(std::span<const JudgedSignals> judged,
-                                        const Calibration& prior);
 
 }  // namespace crayon::internal
