@@ -161,7 +161,8 @@ void run_ask(const AskArgs& args, std::ostream& out, std::ostream& notes) {
   const OpenTask task = open_task(args.task);
   AnswererOptions options{.router = route_options(args.route, args.server, task),
                           .local_only = args.local_only,
-                          .max_tokens = args.max_tokens};
+                          .max_tokens = args.max_tokens,
+                          .hold_back = args.route.hold_back};
   const auto remote = args.local_only ? nullptr : open_remote(args.server);
   const Guards guards(args.guards, remote ? server_list(args.server) : std::vector<RemoteServer>{});
   options.door = guards.door();

@@ -16,6 +16,7 @@
 #include "crayon/cli/marks.h"
 #include "crayon/cli/outgoing.h"
 #include "crayon/cli/report.h"
+#include "crayon/cli/routing.h"
 #include "crayon/formats/examples.h"
 #include "crayon/session/device.h"
 
@@ -33,6 +34,7 @@ struct CalibrateArgs {
   std::filesystem::path html;
   std::filesystem::path out;
   std::size_t limit = 0;
+  std::size_t hold_back = kHoldBackTokens;
   bool feedback = true;
   bool dry_run = false;
 };
@@ -58,7 +60,7 @@ std::vector<JudgedSignals> judge(const CalibrateArgs& args, const OpenTask& task
   const auto engine = model->open_engine(engine_options(args.model, args.common));
   StepReporter progress(notes, !args.common.quiet, "questions");
   auto judged = judge_questions(*model, *engine, task, questions, door ? &*door : nullptr,
-                                std::ref(progress));
+                                std::ref(progress), args.hold_back);
   progress.finish();
   return judged;
 }
@@ -105,6 +107,7 @@ void add_calibrate_command(CLI::App& app) {
                   "Labelled JSONL file that the task was not made from, or - for standard input; "
                   "without it: marks of `crayon feedback` alone");
   cmd->add_option("--limit", args->limit, "Read at most so many questions");
+  add_hold_back_option(*cmd, args->hold_back);
   cmd->add_flag("!--no-feedback", args->feedback, "Leave marked answers out");
   cmd->add_option("--html", args->html, "File for a page with the diagrams");
   cmd->add_option("-o,--out", args->out, "Write the task there; default: in place, in one step");

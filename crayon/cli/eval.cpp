@@ -70,6 +70,7 @@ void run_eval(const EvalArgs& args, std::ostream& out, std::ostream& notes) {
   EvaluateOptions options;
   options.door = guards.door();
   options.router = route_options(args.route, args.server, task);
+  options.hold_back = args.route.hold_back;
   options.server_limit = args.server_limit;
   options.seed = args.seed;
   StepReporter progress(notes, !args.common.quiet, "questions");

@@ -5,6 +5,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <limits>
 
 #include "crayon/base/error.h"
 #include "crayon/base/log.h"
@@ -72,7 +73,21 @@ double threshold_for(const OpenTask& task, double risk, Risk kind) {
 
 }  // namespace
 
+void add_hold_back_option(CLI::App& cmd, std::size_t& hold_back) {
+  cmd.add_option_function<std::size_t>(
+         "--hold-back",
+         [&hold_back](std::size_t tokens) {
+           hold_back = tokens == 0 ? std::numeric_limits<std::size_t>::max() : tokens;
+         },
+         fmt::format(
+             "Tokens of a free answer that are looked at, and held back, before it is decided "
+             "who speaks; 0: the whole answer; default {}. Give calibrate the same",
+             kHoldBackTokens))
+      ->check(CLI::Range(0, 1 << 20));
+}
+
 void add_route_options(CLI::App& cmd, RouteArgs& args) {
+  add_hold_back_option(cmd, args.hold_back);
   CLI::Option* share = cmd.get_option("--server-share");
   CLI::Option* side =
       cmd.add_option("--side", args.side, "device or server: who answers, whatever the confidence")

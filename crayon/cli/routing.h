@@ -6,6 +6,7 @@
 
 #include "crayon/cli/common.h"
 #include "crayon/router/router.h"
+#include "crayon/session/device.h"
 #include "crayon/session/tasks.h"
 
 namespace CLI {
@@ -21,10 +22,15 @@ struct RouteArgs {
   std::optional<double> price;       ///< Of a call of the server, in the unit of `value`.
   std::optional<double> value;       ///< Of a right answer.
   std::optional<double> server_right;
+  std::size_t hold_back = kHoldBackTokens;  ///< See add_hold_back_option().
 };
 
-/// --side, --max-risk, --max-regret, --price with --value, and --server-right; they exclude each
-/// other and --server-share, which add_server_options() has added before.
+/// --hold-back: tokens of a free answer that its confidence comes from; 0 on the command line means
+/// all of them.
+void add_hold_back_option(CLI::App& cmd, std::size_t& hold_back);
+
+/// --hold-back, --side, --max-risk, --max-regret, --price with --value, and --server-right; they
+/// exclude each other and --server-share, which add_server_options() has added before.
 void add_route_options(CLI::App& cmd, RouteArgs& args);
 
 /// What the flags ask of a router for this task. With no flag and a server: its default share.

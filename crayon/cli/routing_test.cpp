@@ -7,6 +7,7 @@
 
 #include "crayon/base/files.h"
 #include "crayon/cli/internal/program_fixture_test.h"
+#include "crayon/formats/task_file.h"
 #include "crayon/testing/recording_server.h"
 
 namespace crayon {
@@ -51,6 +52,29 @@ class RoutingProgram : public Program {
   const std::string calibrate_ = "calibrate -q --task t.gguf --model model.gguf --data fresh.jsonl";
   const std::string eval_ = "eval -q --task t.gguf --model model.gguf --data fresh.jsonl";
 };
+
+TEST_F(RoutingProgram, HowMuchOfAFreeAnswerIsLookedAtMayBeSaid) {
+  const auto confidence = [](const std::string& flags) {
+    return json("ask --task t.gguf --model model.gguf --max-tokens 30 'tell me' " +
+                flags)["confidence"];
+  };
+  EXPECT_EQ(confidence(""), confidence("--hold-back 24"));
+  EXPECT_EQ(confidence("--hold-back 0"), confidence("--hold-back 30")) << "all of it";
+  EXPECT_NE(confidence("--hold-back 1"), confidence("--hold-back 0"));
+  refused(ask_ + " --hold-back -1", "--hold-back");
+  // Where calibrate looks at as much as ask does, both see the same signals.
+  world_->write("text.jsonl", "{\"prompt\":\"tell me\",\"completion\":\"nothing\"}\n");
+  const auto judged = [&](const std::string& flags) {
+    EXPECT_EQ(
+        run("calibrate -q --task t.gguf --model model.gguf --data text.jsonl -o u.gguf " + flags)
+            .status,
+        0);
+    const TaskInfo info = *read_task(world_->path("u.gguf")).info;
+    EXPECT_TRUE(info.judged.back().signals.free_text);
+    return info.judged.back().signals.top;
+  };
+  EXPECT_NE(judged("--hold-back 1"), judged("--hold-back 0"));
+}
 
 TEST_F(RoutingProgram, CalibrateFitsReportsAndWritesTheTask) {
   const Json before = json("task show t.gguf");

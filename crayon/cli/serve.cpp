@@ -53,6 +53,7 @@ void run_serve(const ServeArgs& args, std::ostream& out, std::ostream& notes) {
                    .task = task,
                    .remote = remote.get(),
                    .router = route_options(args.route, args.server, task),
+                   .hold_back = args.route.hold_back,
                    .on_decision = guards.log()};
   options.books.past = guards.past(task.name, options.books.router.mode);
   const std::shared_ptr<Model> model = open_base_model(args.model, wanted, args.common, notes);

@@ -20,7 +20,8 @@ namespace {
 constexpr std::size_t kBins = 10;
 constexpr std::size_t kFolds = 10;
 
-JudgedSignals judge_device(const TaskOnDevice& task, Engine& engine, const Example& question) {
+JudgedSignals judge_device(const TaskOnDevice& task, Engine& engine, const Example& question,
+                           std::size_t hold_back) {
   JudgedSignals out;
   out.held_out = true;
   if (question.kind == ExampleKind::Choices) {
@@ -33,8 +34,7 @@ JudgedSignals judge_device(const TaskOnDevice& task, Engine& engine, const Examp
                                          [](const GeneratedToken&) { return !interrupted(); });
   throw_if_interrupted();
   const std::span tokens(text.tokens);
-  out.signals =
-      TaskOnDevice::raw_text_signals(tokens.first(std::min(tokens.size(), kHoldBackTokens)));
+  out.signals = TaskOnDevice::raw_text_signals(tokens.first(std::min(tokens.size(), hold_back)));
   out.right = answers_label(question, text.text);
   return out;
 }
@@ -155,7 +155,7 @@ std::optional<Calibration> fit_server_calibration(std::span<const JudgedSignals>
 
 std::vector<JudgedSignals> judge_questions(const Model& model, Engine& engine, const OpenTask& open,
                                            std::span<const Example> questions, ServerDoor* door,
-                                           const OnProgress& on_progress) {
+                                           const OnProgress& on_progress, std::size_t hold_back) {
   for (const Example& question : questions) {
     if (has_label(question)) continue;
     throw Error(ErrorCode::InvalidArgument,
@@ -167,7 +167,7 @@ std::vector<JudgedSignals> judge_questions(const Model& model, Engine& engine, c
   for (const Example& question : questions) {
     throw_if_interrupted();
     try {
-      out.push_back(judge_device(task, engine, question));
+      out.push_back(judge_device(task, engine, question, hold_back));
       if (door != nullptr) out.back().server_right = judge_server(*door, question);
     } catch (const Error& error) {
       throw about_example(question.id, error);

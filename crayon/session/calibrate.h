@@ -11,6 +11,7 @@
 #include "crayon/formats/task_file.h"
 #include "crayon/prompt/example.h"
 #include "crayon/router/threshold.h"
+#include "crayon/session/device.h"
 #include "crayon/session/door.h"
 #include "crayon/session/scoring.h"
 #include "crayon/session/tasks.h"
@@ -23,7 +24,7 @@ inline constexpr std::size_t kLeastLabels = 8;
 
 /// Answers labelled questions on the device, and where `door` is given on the server too; a
 /// question that a check keeps here has no label of the server. Choices: the chosen one is the
-/// label. Free text: exact match after normalize_answer(), signals of the first tokens as ask's.
+/// label. Free text: exact match after normalize_answer(), signals of the first `hold_back` tokens.
 /// @throws Error InvalidArgument  a question without a label, or one that cannot be asked: names it
 /// @throws Error Unavailable      the server fails, or a budget is spent: half of its labels would
 ///                                mislead
@@ -32,7 +33,8 @@ inline constexpr std::size_t kLeastLabels = 8;
                                                          const OpenTask& task,
                                                          std::span<const Example> questions,
                                                          ServerDoor* door = nullptr,
-                                                         const OnProgress& on_progress = {});
+                                                         const OnProgress& on_progress = {},
+                                                         std::size_t hold_back = kHoldBackTokens);
 
 /// What marks say of the device: those of its own answers of that kind. A mark of a server's answer
 /// says nothing of it.

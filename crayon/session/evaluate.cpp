@@ -117,7 +117,7 @@ SideDetail Evaluator::device_answer(const TaskOnDevice& task, const Example& que
       engine_.generate(prompt.text, options, [](const GeneratedToken&) { return !interrupted(); });
   const std::span tokens(text.tokens);
   const ChoiceSignals raw =
-      TaskOnDevice::raw_text_signals(tokens.first(std::min(tokens.size(), kHoldBackTokens)));
+      TaskOnDevice::raw_text_signals(tokens.first(std::min(tokens.size(), options_.hold_back)));
   const Signals signals = task.signals(raw, side.scope);
   side.confidence = signals.confidence;
   side.server_chance = signals.server;

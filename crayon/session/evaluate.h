@@ -11,6 +11,7 @@
 #include "crayon/prompt/example.h"
 #include "crayon/remote/remote.h"
 #include "crayon/router/router.h"
+#include "crayon/session/device.h"
 #include "crayon/session/door.h"
 #include "crayon/session/scoring.h"
 #include "crayon/session/tasks.h"
@@ -22,6 +23,7 @@ struct EvaluateOptions {
   RouterOptions router{.mode = RouteMode::ServerShare};
   std::size_t server_limit = 0;  ///< Questions put to the server, drawn by seed; 0: all.
   std::uint64_t seed = 1;
+  std::size_t hold_back = kHoldBackTokens;  ///< Tokens of free text that its confidence comes from.
   DoorOptions door{};  ///< The checks that a question must pass to be put to the server.
 };
 

@@ -70,7 +70,8 @@ std::map<std::string, std::string> Entry::headers() const {
 }
 
 void Entry::take(const GeneratedToken& token) {
-  if (!signals_known_ && log_probs_.size() < kHoldBackTokens) log_probs_.push_back(token.log_prob);
+  if (signals_known_ || log_probs_.size() >= board_.books().hold_back) return;
+  log_probs_.push_back(token.log_prob);
 }
 
 void Entry::take_signals(const ChoiceSignals& raw, const Signals& signals) {
