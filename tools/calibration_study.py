@@ -10,7 +10,8 @@ For each task and draw of examples a line P(right) = guess + (1 - guess) sigmoid
 is fitted to the examples' leave-one-out answers as crayon/router/calibration.cpp does
 (docs/design/router.md), and judged on the task's questions. x: logit of the margin between the two
 best choices' shares, with the pool's generic line; or of the largest share, with a generic line fitted
-to the other tasks' examples, beside the margin treated alike. guess: 1 / choices, or 0 throughout.
+to the other tasks' examples, beside the margin treated alike. guess: 1 / choices, its mean over the
+task's examples, or 0 throughout; generic lines are fitted with each example's own.
 Means over tasks; *pooled*: all tasks' questions at once.
 """
 import gzip
@@ -20,7 +21,7 @@ import pathlib
 import sys
 import zlib
 
-PRIOR_N, RIDGE, LEAST, BINS = 10, 1e-4, 1e-3, 10
+PRIOR_N, RIDGE, INTERCEPT_RIDGE, LEAST, BINS = 10, 1e-4, 0.01, 1e-3, 10
 RIDGES = (0, 5, 20, 60)
 FREE = (0.0, 0.0)
 
@@ -63,9 +64,6 @@ class Points:
         self.guess += other.guess
         return self
 
-    def unguessed(self):
-        return Points(self.xs, self.right, [0.0] * len(self.xs))
-
 
 def probability(guess, line):
     return guess + (1 - guess) * sigmoid(line)
@@ -75,19 +73,19 @@ def fit(points, prior=FREE, prior_n=0.0, slope_ridge=0.0):
     """Slope (at least 0) and intercept by Fisher scoring, its steps halved until the loss falls."""
     each = prior_n / len(points.xs)
     weight = 1 + each
-    held = RIDGE + slope_ridge
+    held, near = RIDGE + slope_ridge, RIDGE + INTERCEPT_RIDGE * prior_n
     rows = [(x, (y + each * probability(g, prior[0] * x + prior[1])) / weight, g)
             for x, y, g in zip(points.xs, points.right, points.guess)]
 
     def loss(slope, intercept):
-        total = 0.5 * held * (slope - prior[0]) ** 2 + 0.5 * RIDGE * (intercept - prior[1]) ** 2
+        total = 0.5 * held * (slope - prior[0]) ** 2 + 0.5 * near * (intercept - prior[1]) ** 2
         for x, target, g in rows:
             p = min(max(probability(g, slope * x + intercept), 1e-300), 1 - 1e-16)
             total -= weight * (target * math.log(p) + (1 - target) * math.log(1 - p))
         return total
 
     def step(slope, intercept, free):
-        gs, gi, hss, hsi, hii = held * (slope - prior[0]), RIDGE * (intercept - prior[1]), held, 0.0, RIDGE
+        gs, gi, hss, hsi, hii = held * (slope - prior[0]), near * (intercept - prior[1]), held, 0.0, near
         for x, target, g in rows:
             knows = sigmoid(slope * x + intercept)
             p = g + (1 - g) * knows
@@ -154,17 +152,31 @@ def mean(values):
     return sum(values) / len(values) if values else math.nan
 
 
-def points(rows, signal, guessed=True):
+def own_guess(scores):
+    return 1 / len(scores)
+
+
+def no_guess(_):
+    return 0.0
+
+
+def points(rows, signal, guess):
+    """@param guess  of a question's scores"""
     scores = rows["scores"]
-    return Points([signal(s) for s in scores], [int(y) for y in rows["right"]],
-                  [1 / len(s) if guessed else 0.0 for s in scores])
+    return Points([signal(s) for s in scores], [int(y) for y in rows["right"]], [guess(s) for s in scores])
+
+
+def of_task(task, guessed):
+    """What a guess gets right in it, one number as a task file has it."""
+    one = mean([own_guess(s) for s in task["examples"]["scores"]]) if guessed else 0.0
+    return lambda _: one
 
 
 def judged(tasks, lines, signal, guessed=True):
     """Log-loss, ECE, AUROC: means over tasks; ECE and AUROC of all questions pooled."""
     found, everything, all_right = [], [], []
     for task, (slope, intercept) in zip(tasks, lines):
-        asked = points(task["questions"], signal, guessed)
+        asked = points(task["questions"], signal, of_task(task, guessed))
         confidences = [probability(g, slope * x + intercept) for x, g in zip(asked.xs, asked.guess)]
         found.append((log_loss(confidences, asked.right), calibration_error(confidences, asked.right),
                       auroc(confidences, asked.right)))
@@ -179,7 +191,7 @@ def generic(tasks, left_out, signal, guessed):
     others = Points()
     for task in tasks:
         if task["task"] != left_out:
-            others += points(task["examples"], signal, guessed)
+            others += points(task["examples"], signal, own_guess if guessed else no_guess)
     return fit(others)
 
 
@@ -187,15 +199,18 @@ def study(report, prior, pool_guesses):
     """Lines of (what, numbers)."""
     tasks = report["results"]["device"]
     for ridge in RIDGES:
-        lines = [fit(points(task["examples"], margin, pool_guesses), prior, PRIOR_N, ridge) for task in tasks]
+        lines = [fit(points(task["examples"], margin, of_task(task, pool_guesses)), prior, PRIOR_N, ridge)
+                 for task in tasks]
         yield f"margin, the pool's line, ridge {ridge}", judged(tasks, lines, margin, pool_guesses)
     for name, signal in (("margin", margin), ("largest share", largest)):
         for guessed in (False, True):
             priors = {task["task"]: generic(tasks, task["task"], signal, guessed) for task in tasks}
-            lines = [fit(points(task["examples"], signal, guessed), priors[task["task"]], PRIOR_N, 2 * PRIOR_N)
-                     for task in tasks]
+            lines = [fit(points(task["examples"], signal, of_task(task, guessed)), priors[task["task"]], PRIOR_N,
+                         2 * PRIOR_N) for task in tasks]
             yield (f"{name}, others' line, guess {'1/choices' if guessed else 0}",
                    judged(tasks, lines, signal, guessed))
+    slope, intercept = generic(tasks, None, margin, True)
+    yield f"(line of all: slope {slope:.3f}, {intercept:+.3f})", []
 
 
 def main(arguments):

@@ -30,18 +30,20 @@ class CalibrationStudy(unittest.TestCase):
     def test_the_fit_finds_the_line_that_the_answers_follow(self):
         for guess in (0.0, 0.5):
             answers = simulated("t", 0.7, 0.4, 20000, 1, guess)["examples"]
-            slope, intercept = study.fit(study.points(answers, study.margin, guess > 0))
+            slope, intercept = study.fit(study.points(answers, study.margin, study.own_guess if guess else study.no_guess))
             self.assertAlmostEqual(0.7, slope, delta=0.06)
             self.assertAlmostEqual(0.4, intercept, delta=0.06)
 
     def test_the_fit_is_where_the_loss_is_least(self):
         prior, n, ridge = (0.3, 0.6), 10, 20
         for guess in (0.0, 0.5):
-            answers = study.points(simulated("t", 0.7, 0.4, 40, 2, guess)["examples"], study.margin, guess > 0)
+            answers = study.points(simulated("t", 0.7, 0.4, 40, 2, guess)["examples"], study.margin,
+                                   study.own_guess if guess else study.no_guess)
 
             def loss(slope, intercept):
                 each = n / len(answers.xs)
-                total = ((ridge + study.RIDGE) * (slope - prior[0]) ** 2 + study.RIDGE * (intercept - prior[1]) ** 2) / 2
+                total = ((ridge + study.RIDGE) * (slope - prior[0]) ** 2 +
+                         (n * study.INTERCEPT_RIDGE + study.RIDGE) * (intercept - prior[1]) ** 2) / 2
                 for x, y in zip(answers.xs, answers.right):
                     p = study.probability(guess, slope * x + intercept)
                     believed = study.probability(guess, prior[0] * x + prior[1])
@@ -52,7 +54,7 @@ class CalibrationStudy(unittest.TestCase):
                 self.assertLess(loss(*found), loss(found[0] + step[0], found[1] + step[1]))
 
     def test_the_slope_never_falls_below_zero(self):
-        answers = study.points(simulated("t", -1.5, 0.0, 400, 3)["examples"], study.margin, False)
+        answers = study.points(simulated("t", -1.5, 0.0, 400, 3)["examples"], study.margin, study.no_guess)
         slope, intercept = study.fit(answers)
         self.assertEqual(0.0, slope)
         self.assertAlmostEqual(sum(answers.right) / 400, study.sigmoid(intercept), delta=1e-4)
@@ -80,7 +82,7 @@ class CalibrationStudy(unittest.TestCase):
             done = subprocess.run([sys.executable, SCRIPT, root / "r.json.gz", root], capture_output=True, text=True,
                                   check=False)
             self.assertEqual((0, ""), (done.returncode, done.stderr))
-            self.assertEqual(1 + len(study.RIDGES) + 4, done.stdout.count("\n"))
+            self.assertEqual(1 + len(study.RIDGES) + 5, done.stdout.count("\n"))
             done = subprocess.run([sys.executable, SCRIPT, root / "pool.json"], capture_output=True, text=True,
                                   check=False)
             self.assertEqual((1, ""), (done.returncode, done.stdout))

@@ -90,21 +90,25 @@ void run_calibrate(const GenericArgs& args, std::ostream& out, std::ostream& not
   steps.finish();
   const Calibration& line = fitted.calibration;
   if (!args.dry_run) write_edit(args.folder, with_calibration(pool, line));
-  print(
-      args, out,
-      {{"pool", pool.manifest().id},
-       {"folder", args.folder.string()},
-       {"sets", fitted.sets},
-       {"questions", line.n},
-       {"accuracy", fitted.accuracy},
-       {"slope", line.slope},
-       {"intercept", line.intercept},
-       {"guess", line.guess}},
-      fmt::format("pool         {} in {}\ncalibration  slope {:.3f}, intercept {:.3f}, a guess is "
-                  "right with {:.3f}\n             fitted on {} questions to tasks of {} examples "
-                  "of {} sets, {:.3f} of them answered right\n",
-                  pool.manifest().id, args.folder.string(), line.slope, line.intercept, line.guess,
-                  line.n, args.k, fitted.sets, fitted.accuracy));
+  print(args, out,
+        {{"pool", pool.manifest().id},
+         {"folder", args.folder.string()},
+         {"sets", fitted.sets},
+         {"left_out", fitted.left_out},
+         {"questions", line.n},
+         {"accuracy", fitted.accuracy},
+         {"slope", line.slope},
+         {"intercept", line.intercept},
+         {"guess", line.guess}},
+        fmt::format(
+            "pool         {} in {}\ncalibration  slope {:.3f}, intercept {:.3f}, a guess is "
+            "right with {:.3f}\n             fitted on {} questions to tasks of {} examples "
+            "of {} sets{}, {:.3f} of them answered right\n",
+            pool.manifest().id, args.folder.string(), line.slope, line.intercept, line.guess,
+            line.n, args.k, fitted.sets,
+            fitted.left_out == 0 ? ""
+                                 : fmt::format(" ({} more have too few labels)", fitted.left_out),
+            fitted.accuracy));
 }
 
 CLI::App* add_generic_command(CLI::App& pool, const std::string& name, const std::string& what,

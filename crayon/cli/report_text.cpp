@@ -240,11 +240,11 @@ std::string task_text(const std::filesystem::path& file, const Task& task) {
   if (info.policy.local_only) text += "policy    local only: no question of it goes to a server\n";
   text += "weights  ";
   for (const float w : info.weights) text += fmt::format(" {:.3f}", w);
-  return text + fmt::format(
-                    "\ncalibration  slope {:.3f}, intercept {:.3f}, guessed right {:.3f}, fitted "
-                    "on {}{}\n",
-                    info.calibration.slope, info.calibration.intercept, info.calibration.guess,
-                    info.calibration.n, info.calibration.approximate ? ", approximate" : "");
+  const Calibration& line = info.calibration;
+  return text + fmt::format("\ncalibration  slope {:.3f}, intercept {:.3f}{}, fitted on {}{}\n",
+                            line.slope, line.intercept,
+                            line.guess > 0 ? fmt::format(", guessed right {:.3f}", line.guess) : "",
+                            line.n, line.approximate ? ", approximate" : "");
 }
 
 }  // namespace crayon

@@ -95,6 +95,8 @@ TEST(PoolManifest, RefusesBrokenManifests) {
       {"\"licence\": \"MIT\"", "\"licence\": []", "an array, expected a text"},
       {"\"slope\": 2.0", "\"slope\": \"2\"", "expected a number"},
       {"\"slope\": 2.0", "\"slope\": 2e999", "is not JSON"},
+      {"\"guess\": 0.375", "\"guess\": 1.0", "'calibration.guess' is '1.0'"},
+      {"\"guess\": 0.375", "\"guess\": -0.1", "0 to less than 1"},
       {"\"quantiles\": [", "\"quantiles\": [3, ", "expected sizes and quantiles"},
       {"\"sizes\": [", "\"sizes\": [2, ", "2 rows of quantiles for 3 sizes"},
       {"0.6", "0.16", "quantiles of size 8 do not ascend"},

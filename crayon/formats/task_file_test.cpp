@@ -134,6 +134,7 @@ TEST(TaskFile, RefusesToWriteWhatItWouldNotRead) {
       {[](TaskInfo& i) { i.weights[0] = NAN; }, "the weights hold nan"},
       {[](TaskInfo& i) { i.relative_error = -1; }, "relative error is -1"},
       {[](TaskInfo& i) { i.calibration.slope = INFINITY; }, "calibration's numbers hold inf"},
+      {[](TaskInfo& i) { i.generic.guess = 1; }, "guess is 1"},
       {[](TaskInfo& i) { i.recent_scores[0] = NAN; }, "the recent scores hold"},
       {[](TaskInfo& i) { i.whitening.mean.pop_back(); }, "whitening's means are 7, expected 8"},
       {[](TaskInfo& i) { i.scope_examples.at(1, 2) += 1; }, "scope example 1 has norm"},

@@ -234,6 +234,11 @@ PoolEdit remove_adapter(const Pool& pool, const std::string& which) {
 }
 
 PoolEdit with_calibration(const Pool& pool, const Calibration& calibration) {
+  if (!(calibration.guess >= 0 && calibration.guess < 1) || !std::isfinite(calibration.slope) ||
+      !std::isfinite(calibration.intercept)) {
+    throw invalid(
+        "a calibration whose numbers are not finite, or whose guess is not 0 to less than 1");
+  }
   PoolEdit edit = unchanged(pool);
   edit.manifest.calibration = calibration;
   add_manifest(edit.manifest, edit.files, pool.folder());

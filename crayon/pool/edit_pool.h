@@ -116,7 +116,7 @@ struct ShrunkPool {
 /// @throws Error InvalidArgument  a rank below 1
 [[nodiscard]] ShrunkPool shrink_pool(const Pool& pool, const ShrinkOptions& options);
 
-/// The same pool with another generic calibration.
+/// The same pool with another generic calibration. @throws Error InvalidArgument  one not finite
 [[nodiscard]] PoolEdit with_calibration(const Pool& pool, const Calibration& calibration);
 /// The same pool with another scope model.
 [[nodiscard]] PoolEdit with_scope_model(const Pool& pool, ScopeModel model);

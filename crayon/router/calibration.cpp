@@ -13,6 +13,9 @@ constexpr double kRidge = 1e-4;  // keeps slope and intercept finite where the d
 /// Of the slope for each question that the prior counts as: with the usual 10 a slope varies by .22
 /// between tasks. Chosen on the development tasks of the benchmark (docs/design/router.md).
 constexpr double kSlopeRidge = 2;
+/// Of the intercept in the same way: below what a guess gets right the likelihood is flat, and
+/// would send it off to where the margin says nothing more.
+constexpr double kInterceptRidge = 0.01;
 constexpr int kMaxSteps = 100;
 
 double sigmoid(double x) {
@@ -54,10 +57,11 @@ struct Loss {
   double weight = 1;
   Line prior;
   double slope_ridge = kRidge;
+  double intercept_ridge = kRidge;
 
   [[nodiscard]] double at(const Line& line) const {
     double sum = 0.5 * slope_ridge * std::pow(line.slope - prior.slope, 2) +
-                 0.5 * kRidge * std::pow(line.intercept - prior.intercept, 2);
+                 0.5 * intercept_ridge * std::pow(line.intercept - prior.intercept, 2);
     for (const Point& p : points) sum += weight * log_loss(p, line.at(p.x));
     return sum;
   }
@@ -66,8 +70,8 @@ struct Loss {
   /// `free_slope` false the slope stays.
   [[nodiscard]] Line step(const Line& line, bool free_slope) const {
     double gs = slope_ridge * (line.slope - prior.slope);
-    double gi = kRidge * (line.intercept - prior.intercept);
-    double hss = slope_ridge, hsi = 0, hii = kRidge;
+    double gi = intercept_ridge * (line.intercept - prior.intercept);
+    double hss = slope_ridge, hsi = 0, hii = intercept_ridge;
     for (const Point& p : points) {
       const double knows = sigmoid(line.at(p.x));
       const double right = probability(p.guess, line.at(p.x));
@@ -86,7 +90,7 @@ struct Loss {
   }
 };
 
-/// Newton's method with halved steps until the loss falls.
+/// Fisher scoring with halved steps until the loss falls.
 Line minimize(const Loss& loss, Line line, bool free_slope) {
   double now = loss.at(line);
   for (int i = 0; i < kMaxSteps; ++i) {
@@ -159,6 +163,7 @@ Calibration fit_calibration(std::span<const ChoiceSignals> signals,
   loss.prior = {std::max(0.0, prior.slope), prior.intercept};
   loss.weight = 1 + each;
   loss.slope_ridge = kRidge + kSlopeRidge * prior_n;
+  loss.intercept_ridge = kRidge + kInterceptRidge * prior_n;
   for (std::size_t i = 0; i < signals.size(); ++i) {
     const double x = feature(signals[i]);
     const double guessed = guess.empty() ? prior.guess : guess[i];

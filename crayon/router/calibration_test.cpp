@@ -161,16 +161,26 @@ TEST(FitCalibration, DoesNotTakeBadLuckForLessThanAGuess) {
   guessing.guess = 0.5;
   const Calibration with = fit_calibration(unlucky.signals, unlucky.right, guessing);
   const Calibration without = fit_calibration(unlucky.signals, unlucky.right, prior);
-  for (const double margin : {0.05, 0.5, 0.95}) {
-    EXPECT_GE(confidence(with, with_margin(margin)), 0.5);
-    EXPECT_LT(confidence(without, with_margin(margin)), 0.5);
-  }
-  EXPECT_TRUE(std::isfinite(with.slope) && std::isfinite(with.intercept));
+  EXPECT_LT(confidence(without, with_margin(0.5)), 0.4);
+  EXPECT_LT(confidence(with, with_margin(0.5)), 0.6);
+  EXPECT_GT(with.intercept, -4) << "the flat side of a guess must not send it off";
+  EXPECT_GT(confidence(with, with_margin(0.95)), confidence(with, with_margin(0.05)) + 0.02)
+      << "the margin still orders";
+}
+
+TEST(FitCalibration, OfFreeTextKnowsNoGuess) {
+  Sample texts = draw({.slope = 0.7, .intercept = -0.8}, 20000, 8);
+  for (ChoiceSignals& one : texts.signals) one.free_text = true;
+  const Calibration got = fit_calibration(texts.signals, texts.right, {.guess = 0.5});
+  EXPECT_NEAR(got.slope, 0.7, 0.05);
+  EXPECT_NEAR(got.intercept, -0.8, 0.05);
+  EXPECT_EQ(got.guess, 0.5) << "for choices";
 }
 
 // The oracle: the stated loss, on a grid around the fit.
 double loss(const Sample& sample, const Calibration& c, const Calibration& prior, double prior_n) {
-  double sum = 0.5 * 2 * prior_n * std::pow(c.slope - prior.slope, 2);
+  double sum = 0.5 * 2 * prior_n * std::pow(c.slope - prior.slope, 2) +
+               0.5 * 0.01 * prior_n * std::pow(c.intercept - prior.intercept, 2);
   const double each = prior_n / static_cast<double>(sample.signals.size());
   for (std::size_t i = 0; i < sample.signals.size(); ++i) {
     const double p = confidence(c, sample.signals[i]);

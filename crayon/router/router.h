@@ -47,12 +47,12 @@ struct Calibration {
 
 /// Fits slope (>= 0) and intercept by penalised maximum likelihood. The prior speaks as `prior_n`
 /// further questions, spread over the same margins and answered as it believes, and its slope by a
-/// ridge of 2 prior_n besides (ours): few labels stay near it, many leave it behind; how often a
-/// task is right is learnt sooner than how much its margin tells. None at all: the prior itself.
+/// ridge of 2 prior_n, its intercept by one of prior_n / 100 besides (ours): few labels stay near
+/// it, many leave it behind; how often a task is right is learnt sooner than how much its margin
+/// tells. None at all: the prior itself.
 /// @param guess  of each question, which the fit keeps the mean of; empty: the prior's for all
-/// @throws Error InvalidArgument  other sizes, a margin that is not finite, prior_n below 0, a
-/// guess
-///                                outside [0, 1)
+/// @throws Error InvalidArgument  other sizes, a margin that is not finite, prior_n below 0,
+///                                a guess outside [0, 1)
 [[nodiscard]] Calibration fit_calibration(std::span<const ChoiceSignals> signals,
                                           std::span<const std::uint8_t> right,
                                           const Calibration& prior, double prior_n = 10,

@@ -66,7 +66,9 @@ RiskThreshold risk_threshold(std::span<const JudgedSignals> examples, double ris
   const auto n = static_cast<double>(examples.size());
   const auto allowed =
       static_cast<std::size_t>(std::max(0.0, std::floor(risk * (n + 1) - 1 + 1e-9)));
-  RiskThreshold out{.margin = kNoThreshold, .bound = 0, .device_share = 0, .n = examples.size()};
+  RiskThreshold out{.margin = kNoThreshold, .n = examples.size()};
+  out.free_text = std::ranges::all_of(
+      examples, [](const JudgedSignals& example) { return example.signals.free_text; });
   if (allowed < losing.size()) out.margin = losing[allowed];
   const auto above = [&](double margin) { return margin > out.margin; };
   out.bound = (static_cast<double>(std::ranges::count_if(losing, above)) + 1) / (n + 1);
@@ -78,7 +80,7 @@ RiskThreshold risk_threshold(std::span<const JudgedSignals> examples, double ris
 
 double risk_confidence(const RiskThreshold& threshold, const Calibration& calibration) {
   if (!std::isfinite(threshold.margin)) return threshold.margin;
-  return confidence(calibration, {.margin = threshold.margin});
+  return confidence(calibration, {.margin = threshold.margin, .free_text = threshold.free_text});
 }
 
 std::vector<CoveragePoint> risk_coverage(std::span<const JudgedSignals> examples) {

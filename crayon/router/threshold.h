@@ -36,6 +36,7 @@ struct RiskThreshold {
   double bound = 0;         ///< n / (n + 1) R_n + 1 / (n + 1) there, R_n the examples' mean loss.
   double device_share = 0;  ///< Of the examples.
   std::size_t n = 0;
+  bool free_text = false;  ///< All examples were: it is promised for free text.
 };
 
 /// The least risk that n examples can promise: 1 / (n + 1).
@@ -57,7 +58,8 @@ struct RiskThreshold {
                                            Risk kind = Risk::DeviceWrong);
 
 /// The same threshold for a router: confidence() never falls with the margin, so where it is not
-/// flat both decide alike, and where it is flat the device answers less.
+/// flat both decide alike, and where it is flat the device answers less. For requests of the kind
+/// that it is promised for; choices and free text at one margin differ by what a guess is worth.
 [[nodiscard]] double risk_confidence(const RiskThreshold& threshold,
                                      const Calibration& calibration);
 

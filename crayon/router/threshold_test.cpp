@@ -180,6 +180,22 @@ TEST(RiskConfidence, DecidesAsTheMarginDoesAndLessWhereTheCalibrationIsFlat) {
   EXPECT_EQ(risk_confidence({.margin = kNoThreshold}, flat), kNoThreshold);
 }
 
+TEST(RiskConfidence, OfFreeTextDecidesAsTheMarginDoesThere) {
+  std::vector<JudgedSignals> texts;
+  for (int k = 0; k < 40; ++k) {
+    texts.push_back({.signals = {.margin = k / 40.0, .free_text = true}, .right = k > 10});
+  }
+  const RiskThreshold threshold = risk_threshold(texts, 0.1);
+  EXPECT_TRUE(threshold.free_text);
+  const Calibration guessed{.slope = 2, .intercept = -1, .guess = 0.5};
+  for (const JudgedSignals& text : texts) {
+    EXPECT_EQ(confidence(guessed, text.signals) > risk_confidence(threshold, guessed),
+              text.signals.margin > threshold.margin);
+  }
+  texts[0].signals.free_text = false;
+  EXPECT_FALSE(risk_threshold(texts, 0.1).free_text);
+}
+
 TEST(RiskCoverage, WalksFromEverythingToTheSurest) {
   const std::vector<JudgedSignals> examples{{.signals = {.margin = 0.2}, .right = false},
                                             {.signals = {.margin = 0.9}, .right = true},

@@ -51,6 +51,23 @@ class Answering : public ::testing::Test {
   std::string said_;
 };
 
+TEST_F(Answering, PastDecisionsKnowWhatWasGuessedAndWhatWasWritten) {
+  const std::string file = task_file(
+      [](TaskInfo& info) { info.calibration = {.slope = 1, .intercept = 0, .guess = 0.5}; });
+  const TaskOnDevice task(*model_, open_task(file));
+  DecisionRecord choice;
+  choice.reason = "confident";
+  choice.choices = true;
+  choice.margin = 0.5;
+  DecisionRecord text = choice;
+  text.choices = false;
+  const auto past = past_decisions(std::vector{choice, text}, task, Router(RouterOptions{}));
+  ASSERT_EQ(past.size(), 2u);
+  EXPECT_NEAR(past[0].score, 0.75, 1e-9);
+  EXPECT_NEAR(past[1].score, 0.5, 1e-9);
+  EXPECT_TRUE(TaskOnDevice::raw_text_signals({}).free_text);
+}
+
 TEST_F(Answering, TheDeviceAnswersWithItsHighestScore) {
   const Answer answer =
       answerer(nullptr, RouteMode::Never).answer(make_question("is it? * maybe *maybe"));

@@ -60,7 +60,10 @@ PoolCalibration fit_pool_calibration(Pool& pool, const Model& model, Engine& eng
   for (std::size_t s = 0; s < sets.size(); ++s) {
     if (on_progress) on_progress({"sets", s, sets.size()});
     const std::vector<Example> labelled = with_labels(sets[s]);
-    if (labelled.size() < k + (k + 2) / 3) continue;
+    if (labelled.size() < k + (k + 2) / 3) {
+      ++out.left_out;
+      continue;
+    }
     ask_task(pool, model, engine, std::span(labelled).first(k), std::span(labelled).subspan(k),
              judged);
     ++out.sets;

@@ -16,8 +16,9 @@ namespace crayon {
 
 struct PoolCalibration {
   Calibration calibration;
-  std::size_t sets = 0;  ///< That played a task.
-  double accuracy = 0;   ///< Of all the questions.
+  std::size_t sets = 0;      ///< That played a task.
+  std::size_t left_out = 0;  ///< Sets with too few labelled questions.
+  double accuracy = 0;       ///< Of all the questions.
 };
 
 /// Makes a task from the first k labelled examples of each set, as customize() does, and fits one

@@ -83,6 +83,7 @@ TEST_F(Training, LossFallsAndThePoolOpens) {
   EXPECT_EQ(pool.gate().reference.rows, 16u);
   EXPECT_EQ(pool.manifest().scope.sizes, std::vector<std::size_t>{}) << "too few rows a set";
   EXPECT_EQ(pool.manifest().calibration.n, 10u);  // 10 rows a set, half of them the task's
+  EXPECT_GT(pool.manifest().calibration.guess, 0);
   EXPECT_THAT(pool.manifest().training_json, HasSubstr("\"seed\":5"));
   EXPECT_THAT(notes_.str(), HasSubstr("a = 0.5"));
 }

@@ -242,8 +242,7 @@ DeviceResult RouteRunner::ask_device(const RouteCell& cell) {
   RouteDevice device(pool_, scorer_, examples(cell.task, cell.seed));
   DeviceResult result;
   result.kept = device.report().kept;
-  result.calibration = device.info().calibration;
-  result.recent_scores = device.info().recent_scores;
+  result.calibration.approximate = device.info().calibration.approximate;
   result.examples = device.answer_examples();
   result.questions = device.answer(run_.tasks[cell.task].questions);
   result.mixed = device.answer(mixed(cell.task));

@@ -99,6 +99,10 @@ void check_task_info(const TaskInfo& info, const std::string& base_id, const std
                                         info.generic.slope,     info.generic.intercept,
                                         server.slope,           server.intercept};
   check_finite(calibration, "the calibration's numbers", file);
+  for (const Calibration& one : {info.calibration, info.generic, server}) {
+    if (one.guess >= 0 && one.guess < 1) continue;
+    throw corrupt(file, "the calibration's guess is {}, expected 0 to less than 1", one.guess);
+  }
   for (const JudgedSignals& judged : info.judged) {
     check_finite(std::vector{judged.signals.top, judged.signals.margin, judged.signals.entropy},
                  "the judged signals", file);
