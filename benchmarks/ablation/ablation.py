@@ -4,7 +4,7 @@
     python3 benchmarks/ablation/ablation.py                 all variants; goes on where it was stopped
     python3 benchmarks/ablation/ablation.py --only 24x2     some of them
     python3 benchmarks/ablation/ablation.py --only examples the shipped pool from K = 1 to 64 examples
-    python3 benchmarks/ablation/ablation.py --only gates    the shipped pool with its gate's settings changed
+    python3 benchmarks/ablation/ablation.py --only changed  the shipped pool with its gate's settings changed, or shrunk
     python3 benchmarks/ablation/ablation.py --report        the tables, from what is there
 
 Every variant trains gated adapters on top of the shipped shared adapter, on the pool's sets, with the same seed and
@@ -36,7 +36,7 @@ import information_gained  # noqa: E402
 BASE = ROOT / "pools/smollm2-135m/train.toml"
 SHARED = ROOT / "pools/smollm2-135m/adapters/shared.gguf"
 EXAMPLES = "examples"  # in place of a variant's name: the shipped pool with other K
-GATES = "gates"  # ... and with its gate's settings changed
+CHANGED = "changed"  # ... and with its gate's settings changed, or with adapters of lower rank
 
 
 def arguments():
@@ -131,16 +131,27 @@ def with_gate(folder, name, settings):
     (folder / "pool.json").write_text(json.dumps(manifest))
 
 
-def judge_gate(args, variant):
+def judge_changed(args, one):
     """Its accuracy and bits on the development tasks."""
-    folder = args.work / "gates" / variant["name"]
+    folder = args.work / CHANGED / one["name"]
     pool = BASE.parent
-    if "gate" in variant:
+    if "gate" in one:
         pool = folder / "pool"
-        with_gate(pool, variant["name"], variant["gate"])
+        with_gate(pool, one["name"], one["gate"])
+    if "shrink" in one:
+        pool = folder / "pool"
+        shutil.rmtree(pool, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        run([args.crayon, "pool", "shrink", BASE.parent, "-o", pool, "--rank", one["shrink"]["rank"],
+             "--shared-rank", one["shrink"]["shared_rank"]], folder / "log")
     judge(args, folder, pool)
-    (one,) = judged(folder).values()
-    return one
+    (found,) = judged(folder).values()
+    return found
+
+
+def change_of(one):
+    """What decides its numbers beside the shipped pool."""
+    return {key: value for key, value in one.items() if key != "name"}
 
 
 def judged(folder):
@@ -186,19 +197,19 @@ class Report:
                         if old["made_from"].get(name) == settings}
         same = old["pool"] == pool_id()
         self.by_k = {int(k): one for k, one in old["examples"].items()} if same else {}
-        self.gates = {one["name"]: old["gates"][one["name"]]["judged"] for one in plan["gate"]
-                      if same and old["gates"].get(one["name"], {}).get("gate") == one.get("gate", {})}
+        self.changed = {one["name"]: old["changed"][one["name"]]["judged"] for one in plan["changed"]
+                        if same and old["changed"].get(one["name"], {}).get("change") == change_of(one)}
 
     def has(self, name):
-        return set(self.plan["examples"]["k"]) <= set(self.by_k) if name == EXAMPLES else name in self.results | self.gates
+        return set(self.plan["examples"]["k"]) <= set(self.by_k) if name == EXAMPLES else name in self.results | self.changed
 
     def write(self):
         names = [name for name in self.made_from if name in self.results]
         report = {"all": self.plan["all"], "made_from": {name: self.made_from[name] for name in names},
                   "results": {name: self.results[name] for name in names},
                   "pool": pool_id(), "examples": self.by_k,
-                  "gates": {one["name"]: {"gate": one.get("gate", {}), "judged": self.gates[one["name"]]}
-                            for one in self.plan["gate"] if one["name"] in self.gates}}
+                  "changed": {one["name"]: {"change": change_of(one), "judged": self.changed[one["name"]]}
+                              for one in self.plan["changed"] if one["name"] in self.changed}}
         new = self.path.with_suffix(".new")
         new.write_text(json.dumps(report, indent=1) + "\n")
         new.replace(self.path)
@@ -233,7 +244,7 @@ def main():
     args = arguments()
     plan = tomllib.loads((HERE / "variants.toml").read_text())
     variants = plan["variant"]
-    names = [*(variant["name"] for variant in variants), EXAMPLES, GATES]
+    names = [*(variant["name"] for variant in variants), EXAMPLES, CHANGED]
     unknown = set(args.only) - set(names)
     if unknown:
         sys.exit(f"ablation.py: no variant {', '.join(sorted(unknown))}; expected some of {', '.join(names)}")
@@ -254,13 +265,13 @@ def main():
         judge(args, args.work / EXAMPLES, BASE.parent, plan["examples"])
         report.by_k = judged(args.work / EXAMPLES)
         report.write()
-    for one in plan["gate"]:
-        if args.report or GATES not in (args.only or names) or report.has(one["name"]):
+    for one in plan["changed"]:
+        if args.report or CHANGED not in (args.only or names) or report.has(one["name"]):
             continue
-        print(f"{GATES}: {one['name']} is judged", file=sys.stderr)
-        report.gates[one["name"]] = judge_gate(args, one)
+        print(f"{CHANGED}: {one['name']} is judged", file=sys.stderr)
+        report.changed[one["name"]] = judge_changed(args, one)
         report.write()
-    if not (report.results or report.by_k or report.gates):
+    if not (report.results or report.by_k or report.changed):
         sys.exit("ablation.py: nothing has been run yet; leave --report out")
     columns = {"own": "own sets, %", "dev": "development tasks, %", "bits": "bits"}
     if report.results:
@@ -271,9 +282,9 @@ def main():
     if report.by_k:
         columns.pop("own")
         print("\n" + table(report.by_k, 32, "K", columns))
-    if report.gates:
+    if report.changed:
         columns.pop("own", None)
-        print("\n" + table(report.gates, plan["gate"][0]["name"], "the shipped pool's gate", columns))
+        print("\n" + table(report.changed, plan["changed"][0]["name"], "the shipped pool", columns))
 
 
 if __name__ == "__main__":
