@@ -55,12 +55,13 @@ PoolCalibration fit_pool_calibration(Pool& pool, const Model& model, Engine& eng
                                      const OnProgress& on_progress) {
   const BaseFit fit = check_base(pool.manifest().base, model.base(),
                                  fmt::format("pool '{}'", pool.folder().string()));
+  const std::size_t least = k + (k + 2) / 3;
   PoolCalibration out;
   Judged judged;
   for (std::size_t s = 0; s < sets.size(); ++s) {
     if (on_progress) on_progress({"sets", s, sets.size()});
     const std::vector<Example> labelled = with_labels(sets[s]);
-    if (labelled.size() < k + (k + 2) / 3) {
+    if (labelled.size() < least) {
       ++out.left_out;
       continue;
     }
@@ -73,7 +74,7 @@ PoolCalibration fit_pool_calibration(Pool& pool, const Model& model, Engine& eng
     throw Error(ErrorCode::InvalidArgument,
                 fmt::format("no set of at least {} questions with choices and an answer; give "
                             "larger ones, a greater --limit or a smaller -k",
-                            k + (k + 2) / 3));
+                            least));
   }
   out.calibration = fit_calibration(judged.signals, judged.right, {}, 10, judged.guess);
   out.calibration.approximate = fit == BaseFit::Requantised;
