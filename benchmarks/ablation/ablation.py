@@ -33,10 +33,52 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tools"))
 import information_gained  # noqa: E402
 
-BASE = ROOT / "pools/smollm2-135m/train.toml"
-SHARED = ROOT / "pools/smollm2-135m/adapters/shared.gguf"
+POOL = ROOT / "pools/smollm2-135m"
+SHARED = POOL / "adapters/shared.gguf"
 EXAMPLES = "examples"  # in place of a variant's name: the shipped pool with other K
 CHANGED = "changed"  # ... and with its gate's settings changed, or with adapters of lower rank
+
+
+class Step:
+    """One of the pool's two: its config, what all of its variants have in common, and the variants."""
+
+    def __init__(self, plan, name, what):
+        self.name, self.what = name, what
+        self.config = POOL / ("shared.toml" if name == "first" else "train.toml")
+        self.shared = None if name == "first" else SHARED
+        self.common, self.variants = plan[name]["all"], plan[name]["variant"]
+
+    def config_of(self, work, variant):
+        """The config with the settings of all variants and this one's, as text."""
+        config = tomllib.loads(self.config.read_text())
+        name = variant["name"]
+        config.pop("set", None)
+        config["sets_from"] = str(POOL / "shared.toml")
+        for changes in (self.common, {key: value for key, value in variant.items() if isinstance(value, dict)}):
+            for section, values in changes.items():
+                config[section] |= values
+        config["pool"] |= {"name": f"ablation-{name}", "out": str(work / name / "pool")}
+        if self.shared:
+            config["pool"]["shared_from"] = str(self.shared)
+        config["train"] |= {"checkpoints": str(work / name / "run"), "slice_minutes": 0}
+        lines = [f"{key} = {json.dumps(value)}" for key, value in config.items() if not isinstance(value, dict)]
+        for section, values in config.items():
+            if isinstance(values, dict):
+                lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
+        return "\n".join(lines) + "\n"
+
+    def made_from(self, config):
+        """What decides a variant's pool, data aside."""
+        return hashlib.sha256(config.encode() + (self.shared.read_bytes() if self.shared else b"")).hexdigest()
+
+    def is_current(self, work, variant):
+        """Whether what stands in the variant's folder was made from today's settings."""
+        stamp = work / variant["name"] / "made_from"
+        return stamp.exists() and stamp.read_text() == self.made_from(self.config_of(work, variant))
+
+    def settings_of(self, variant):
+        """What decides a variant's numbers, wherever it is trained."""
+        return self.made_from(self.config_of(ROOT / "build/ablation", variant).replace(str(ROOT), ""))
 
 
 def arguments():
@@ -53,35 +95,6 @@ def arguments():
     return args
 
 
-def config_of(work, common, variant):
-    """The second step's config with the settings of all variants and this one's, as text."""
-    config = tomllib.loads(BASE.read_text())
-    name = variant["name"]
-    config["sets_from"] = str(BASE.parent / config["sets_from"])
-    for changes in (common, {key: value for key, value in variant.items() if isinstance(value, dict)}):
-        for section, values in changes.items():
-            config[section] |= values
-    config["pool"] |= {"name": f"ablation-{name}", "out": str(work / name / "pool"),
-                       "shared_from": str(SHARED)}
-    config["train"] |= {"checkpoints": str(work / name / "run"), "slice_minutes": 0}
-    lines = [f"{key} = {json.dumps(value)}" for key, value in config.items() if not isinstance(value, dict)]
-    for section, values in config.items():
-        if isinstance(values, dict):
-            lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
-    return "\n".join(lines) + "\n"
-
-
-def made_from(config):
-    """What decides a variant's pool, data aside."""
-    return hashlib.sha256(config.encode() + SHARED.read_bytes()).hexdigest()
-
-
-def is_current(args, common, variant):
-    """Whether what stands in the variant's folder was made from today's settings."""
-    stamp = args.work / variant["name"] / "made_from"
-    return stamp.exists() and stamp.read_text() == made_from(config_of(args.work, common, variant))
-
-
 def run(command, log):
     with open(log, "ab") as out:
         try:
@@ -92,13 +105,13 @@ def run(command, log):
         sys.exit(f"ablation.py: {command[1]} ended with {done.returncode}; see {log}")
 
 
-def train(args, common, variant):
+def train(args, step, variant):
     folder = args.work / variant["name"]
-    config = config_of(args.work, common, variant)
-    if not is_current(args, common, variant) and folder.exists():
+    config = step.config_of(args.work, variant)
+    if not step.is_current(args.work, variant) and folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "made_from").write_text(made_from(config))
+    (folder / "made_from").write_text(step.made_from(config))
     if (folder / "pool/pool.json").exists():
         return
     (folder / "train.toml").write_text(config)
@@ -107,17 +120,18 @@ def train(args, common, variant):
         folder / "log")
 
 
-def judge(args, folder, pool, examples=None):
+def judge(args, folder, pool, plan="dev", examples=None):
+    """Writes the report of the plan, a file of benchmarks/, into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     which = ["-k", ",".join(map(str, examples["k"])), "--only", ",".join(examples["tasks"])] if examples else []
-    run([args.crayon, "bench", "customize", "--plan", "benchmarks/dev.toml", "--pool", pool, "--methods", "crayon",
-         *which, "--quiet", "-o", folder / "dev.json.gz"], folder / "log")
+    run([args.crayon, "bench", "customize", "--plan", f"benchmarks/{plan}.toml", "--pool", pool, "--methods", "crayon",
+         *which, "--quiet", "-o", folder / f"{plan}.json.gz"], folder / "log")
 
 
 def with_gate(folder, name, settings):
     """A copy of the shipped pool whose gate has other settings."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(BASE.parent, folder)
+    shutil.copytree(POOL, folder)
     file = folder / "gate.safetensors"
     data = file.read_bytes()
     (size,) = struct.unpack("<Q", data[:8])
@@ -132,9 +146,9 @@ def with_gate(folder, name, settings):
 
 
 def judge_changed(args, one):
-    """Its accuracy and bits on the development tasks."""
+    """Its accuracy and bits on the development tasks, and where the plan says so its accuracy on the own sets."""
     folder = args.work / CHANGED / one["name"]
-    pool = BASE.parent
+    pool = POOL
     if "gate" in one:
         pool = folder / "pool"
         with_gate(pool, one["name"], one["gate"])
@@ -142,21 +156,25 @@ def judge_changed(args, one):
         pool = folder / "pool"
         shutil.rmtree(pool, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        run([args.crayon, "pool", "shrink", BASE.parent, "-o", pool, "--rank", one["shrink"]["rank"],
+        run([args.crayon, "pool", "shrink", POOL, "-o", pool, "--rank", one["shrink"]["rank"],
              "--shared-rank", one["shrink"]["shared_rank"]], folder / "log")
     judge(args, folder, pool)
     (found,) = judged(folder).values()
+    if one.get("own"):
+        judge(args, folder, pool, plan="own")
+        (own,) = judged(folder, plan="own").values()
+        found["own"] = own["dev"]
     return found
 
 
 def change_of(one):
     """What decides its numbers beside the shipped pool."""
-    return {key: value for key, value in one.items() if key != "name"}
+    return {key: value for key, value in one.items() if key not in ("name", "own")}
 
 
-def judged(folder):
-    """By K and task: accuracy and bits on the development tasks, of the report in the folder."""
-    with gzip.open(folder / "dev.json.gz", "rt", encoding="utf-8") as file:
+def judged(folder, plan="dev"):
+    """By K and task: accuracy and bits, of the plan's report in the folder."""
+    with gzip.open(folder / f"{plan}.json.gz", "rt", encoding="utf-8") as file:
         report = json.load(file)
     answers = {task["name"]: task["answers"] for task in report["tasks"]}
     found = {}
@@ -177,35 +195,31 @@ def measured(folder):
     return {"own": {row["set"]: row["tilted"]["accuracy"] for row in validation}, **one}
 
 
-def settings_of(common, variant):
-    """What decides a variant's numbers, wherever it is trained."""
-    return made_from(config_of(ROOT / "build/ablation", common, variant).replace(str(ROOT), ""))
-
-
 def pool_id():
-    return json.loads((BASE.parent / "pool.json").read_text())["id"]
+    return json.loads((POOL / "pool.json").read_text())["id"]
 
 
 class Report:
     """reports/ablation.json: what was measured with today's settings, by variant and by K of the shipped pool."""
 
-    def __init__(self, path, plan):
-        self.path, self.plan = path, plan
-        self.made_from = {variant["name"]: settings_of(plan["all"], variant) for variant in plan["variant"]}
+    def __init__(self, path, plan, steps):
+        self.path, self.plan, self.steps = path, plan, steps
+        self.made_from = {variant["name"]: step.settings_of(variant) for step in steps for variant in step.variants}
         old = json.loads(path.read_text()) if path.exists() else {"made_from": {}, "pool": ""}
         self.results = {name: old["results"][name] for name, settings in self.made_from.items()
                         if old["made_from"].get(name) == settings}
         same = old["pool"] == pool_id()
         self.by_k = {int(k): one for k, one in old["examples"].items()} if same else {}
         self.changed = {one["name"]: old["changed"][one["name"]]["judged"] for one in plan["changed"]
-                        if same and old["changed"].get(one["name"], {}).get("change") == change_of(one)}
+                        if same and old["changed"].get(one["name"], {}).get("change") == change_of(one)
+                        and (not one.get("own") or "own" in old["changed"][one["name"]]["judged"])}
 
     def has(self, name):
         return set(self.plan["examples"]["k"]) <= set(self.by_k) if name == EXAMPLES else name in self.results | self.changed
 
     def write(self):
         names = [name for name in self.made_from if name in self.results]
-        report = {"all": self.plan["all"], "made_from": {name: self.made_from[name] for name in names},
+        report = {"all": {step.name: step.common for step in self.steps}, "made_from": {name: self.made_from[name] for name in names},
                   "results": {name: self.results[name] for name in names},
                   "pool": pool_id(), "examples": self.by_k,
                   "changed": {one["name"]: {"change": change_of(one), "judged": self.changed[one["name"]]}
@@ -229,6 +243,9 @@ def table(results, reference, what, columns):
     for name, one in results.items():
         cells = []
         for key in columns:
+            if key not in one:
+                cells.append("")
+                continue
             scale, digits = (1, 3) if key == "bits" else (100, 1)
             mean = scale * sum(one[key].values()) / len(one[key])
             text = f"{mean:.{digits}f}"
@@ -243,48 +260,55 @@ def table(results, reference, what, columns):
 def main():
     args = arguments()
     plan = tomllib.loads((HERE / "variants.toml").read_text())
-    variants = plan["variant"]
-    names = [*(variant["name"] for variant in variants), EXAMPLES, CHANGED]
+    steps = [Step(plan, "second", "gated adapters"), Step(plan, "first", "shared adapter")]
+    names = [*(variant["name"] for step in steps for variant in step.variants), EXAMPLES, CHANGED]
     unknown = set(args.only) - set(names)
     if unknown:
         sys.exit(f"ablation.py: no variant {', '.join(sorted(unknown))}; expected some of {', '.join(names)}")
-    report = Report(args.out, plan)
-    for variant in variants:
-        name = variant["name"]
-        if args.report or name not in (args.only or names) or report.has(name):
-            continue
-        folder = args.work / name
-        print(f"{name}: trains", file=sys.stderr)
-        train(args, plan["all"], variant)
-        print(f"{name}: is judged", file=sys.stderr)
-        judge(args, folder, folder / "pool")
-        report.results[name] = measured(folder)
-        report.write()
-    if not args.report and EXAMPLES in (args.only or names) and not report.has(EXAMPLES):
+    report = Report(args.out, plan, steps)
+    if not args.report:
+        work(args, plan, steps, report, args.only or names)
+    if not (report.results or report.by_k or report.changed):
+        sys.exit("ablation.py: nothing has been run yet; leave --report out")
+    columns = {"own": "own sets, %", "dev": "development tasks, %", "bits": "bits"}
+    for step in steps:
+        reference = step.variants[0]["name"]
+        results = {variant["name"]: report.results[variant["name"]] for variant in step.variants
+                   if variant["name"] in report.results}
+        if results:
+            if reference not in results:
+                print(f"no differences: {reference} has not been run", file=sys.stderr)
+            print(table(results, reference, step.what, columns) + "\n")
+    if report.by_k:
+        print(table(report.by_k, 32, "K", {key: columns[key] for key in ("dev", "bits")}) + "\n")
+    if report.changed:
+        print(table(report.changed, plan["changed"][0]["name"], "the shipped pool", columns))
+
+
+def work(args, plan, steps, report, names):
+    """Runs what is named and not in the report yet."""
+    for step in steps:
+        for variant in step.variants:
+            name = variant["name"]
+            if name not in names or report.has(name):
+                continue
+            print(f"{name}: trains", file=sys.stderr)
+            train(args, step, variant)
+            print(f"{name}: is judged", file=sys.stderr)
+            judge(args, args.work / name, args.work / name / "pool")
+            report.results[name] = measured(args.work / name)
+            report.write()
+    if EXAMPLES in names and not report.has(EXAMPLES):
         print(f"{EXAMPLES}: the shipped pool is judged", file=sys.stderr)
-        judge(args, args.work / EXAMPLES, BASE.parent, plan["examples"])
+        judge(args, args.work / EXAMPLES, POOL, examples=plan["examples"])
         report.by_k = judged(args.work / EXAMPLES)
         report.write()
     for one in plan["changed"]:
-        if args.report or CHANGED not in (args.only or names) or report.has(one["name"]):
+        if CHANGED not in names or report.has(one["name"]):
             continue
         print(f"{CHANGED}: {one['name']} is judged", file=sys.stderr)
         report.changed[one["name"]] = judge_changed(args, one)
         report.write()
-    if not (report.results or report.by_k or report.changed):
-        sys.exit("ablation.py: nothing has been run yet; leave --report out")
-    columns = {"own": "own sets, %", "dev": "development tasks, %", "bits": "bits"}
-    if report.results:
-        reference = variants[0]["name"]
-        if reference not in report.results:
-            print(f"no differences: {reference} has not been run", file=sys.stderr)
-        print(table(report.results, reference, "variant", columns))
-    if report.by_k:
-        columns.pop("own")
-        print("\n" + table(report.by_k, 32, "K", columns))
-    if report.changed:
-        columns.pop("own", None)
-        print("\n" + table(report.changed, plan["changed"][0]["name"], "the shipped pool", columns))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ std::set<std::string> names_of(const BenchGrid& grid) {
 }
 
 TEST(OwnPlans, CanBeReadAndNameFilesThatAreThere) {
-  for (const char* name : {"full.toml", "quick.toml", "dev.toml", "cost.toml"}) {
+  for (const char* name : {"full.toml", "quick.toml", "dev.toml", "own.toml", "cost.toml"}) {
     SCOPED_TRACE(name);
     const BenchPlan plan = read_plan(kTree / "benchmarks" / name);
     expect_files(plan.tasks);
@@ -85,6 +85,10 @@ TEST(OwnPlans, NoTaskToChooseByIsInTheReport) {
   }
   for (const TaskEntry& task : read_plan(kTree / "benchmarks/dev.toml").tasks) {
     EXPECT_FALSE(reported.contains(task.name)) << task.name;
+  }
+  for (const TaskEntry& task : read_plan(kTree / "benchmarks/own.toml").tasks) {
+    EXPECT_EQ(task.data.filename(), "validation.jsonl.gz") << task.name;
+    EXPECT_TRUE(task.questions.empty()) << task.name;
   }
 }
 
