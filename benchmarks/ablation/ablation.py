@@ -173,17 +173,17 @@ def change_of(one):
 
 
 def judged(folder, plan="dev"):
-    """By K and task: accuracy and bits, of the plan's report in the folder."""
+    """By K and task: accuracy without (raw) and with label calibration (dev), and bits, of the plan's report in the folder."""
     with gzip.open(folder / f"{plan}.json.gz", "rt", encoding="utf-8") as file:
         report = json.load(file)
     answers = {task["name"]: task["answers"] for task in report["tasks"]}
     found = {}
     for result in report["results"]:
         task = result["task"]
-        chosen = result["choices_calibrated"] or result["choices"]
-        right = sum(choice == answer for choice, answer in zip(chosen, answers[task], strict=True))
-        one = found.setdefault(result["k"], {"dev": {}, "bits": {}})
-        one["dev"][task] = right / len(chosen)
+        one = found.setdefault(result["k"], {"raw": {}, "dev": {}, "bits": {}})
+        for key, chosen in (("raw", result["choices"]), ("dev", result["choices_calibrated"] or result["choices"])):
+            right = sum(choice == answer for choice, answer in zip(chosen, answers[task], strict=True))
+            one[key][task] = right / len(chosen)
         one["bits"][task] = information_gained.bits(result, answers[task])
     return found
 
@@ -280,7 +280,7 @@ def main():
                 print(f"no differences: {reference} has not been run", file=sys.stderr)
             print(table(results, reference, step.what, columns) + "\n")
     if report.by_k:
-        print(table(report.by_k, 32, "K", {key: columns[key] for key in ("dev", "bits")}) + "\n")
+        print(table(report.by_k, 32, "K", {"raw": "without label calibration, %", "dev": "with it, %", "bits": "bits"}) + "\n")
     if report.changed:
         print(table(report.changed, plan["changed"][0]["name"], "the shipped pool", columns))
 
