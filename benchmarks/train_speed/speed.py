@@ -40,7 +40,7 @@ def arguments():
     flags.add_argument("--samples", type=int, default=1600, help="of Crayon's, a round")
     flags.add_argument("--rows", type=int, default=400, help="of each set")
     flags.add_argument("--rounds", type=int, default=3)
-    flags.add_argument("--batch-tokens", type=int, nargs="+", default=[768, 1536, 3072],
+    flags.add_argument("--batch-tokens", type=int, nargs="+", default=[192, 384, 768, 1536],
                        help="for PyTorch: the fastest is taken")
     flags.add_argument("--number-types", nargs="+", default=list(DTYPES), choices=DTYPES)
     flags.add_argument("--threads", type=int, default=os.cpu_count())
