@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What each part of the pool is worth: its second step trained again with one setting changed.
+"""What each part of the pool is worth: one of its two steps trained again with one setting changed.
 
     python3 benchmarks/ablation/ablation.py                 all variants; goes on where it was stopped
     python3 benchmarks/ablation/ablation.py --only 24x2     some of them
@@ -7,13 +7,15 @@
     python3 benchmarks/ablation/ablation.py --only changed  the shipped pool with its gate's settings changed, or shrunk
     python3 benchmarks/ablation/ablation.py --report        the tables, from what is there
 
-Every variant trains gated adapters on top of the shipped shared adapter, on the pool's sets, with the same seed and
-number of samples (variants.toml). It is judged on the pool's own sets (validation rows, by the trainer, at a = max_tilt)
-and on the development tasks (`crayon bench customize --plan benchmarks/dev.toml`, label calibration on): accuracy and
-bits (tools/information_gained.py). Differences from the first variant of variants.toml are paired over sets or tasks; ± is one standard
-error of their mean. How many examples a task needs is seen on the shipped pool, on those tasks that have 64 examples, held to K = 32. Test rows of
-the benchmark are not touched. A pool is kept while its config and the shared adapter stay the same. Writes reports/ablation.json after
-each variant; what stands there of the same settings is not run again, on another machine neither.
+A variant of the second step trains gated adapters on top of the shipped shared adapter, one of the first step a shared
+adapter alone; on the pool's sets, all of a step with the same number of samples and, but for the one that asks about it, the same seed (variants.toml).
+It is judged on the pool's own sets (validation rows, by the trainer, at a = max_tilt) and on the development tasks
+(`crayon bench customize --plan benchmarks/dev.toml`, label calibration on): accuracy and bits
+(tools/information_gained.py). Shrunk pools are judged on the own sets by benchmarks/own.toml. Differences from the first
+variant of a step are paired over sets or tasks; ± is one standard error of their mean. How many examples a task needs is
+seen on the shipped pool, on those tasks that have 64 examples, held to K = 32. Test rows of the benchmark are not
+touched. A pool is kept while its config and the shared adapter stay the same. Writes reports/ablation.json after each
+variant; what stands there of the same settings is not run again, on another machine neither.
 """
 
 import argparse
