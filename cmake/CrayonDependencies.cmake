@@ -34,6 +34,10 @@ endif()
 
 set(CRAYON_WITH_TRAINER OFF)
 if(NOT CRAYON_TRAINER STREQUAL "OFF" AND CRAYON_SANITIZE STREQUAL "")
+  # Torch_DIR names one libtorch; the package that it asks for must not be found in another.
+  if(Torch_DIR AND EXISTS "${Torch_DIR}/../Caffe2/Caffe2Config.cmake")
+    set(Caffe2_DIR "${Torch_DIR}/../Caffe2" CACHE PATH "Comes with Torch_DIR" FORCE)
+  endif()
   find_package(Torch QUIET)
   if(Torch_FOUND)
     set(CRAYON_WITH_TRAINER ON)

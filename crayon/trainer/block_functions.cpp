@@ -2,9 +2,6 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <cmath>
-#include <memory>
-
 #include "crayon/trainer/internal/element_wise.h"
 
 namespace crayon {
@@ -83,97 +80,6 @@ struct SwiGlu : Function<SwiGlu> {
   }
 };
 
-// The rows of one item as [Hk, (H / Hk) t, c] for queries and [Hk, t, c] for keys and values, so
-// that heads that share keys are one product.
-struct ItemViews {
-  Tensor q, k, v;
-};
-
-ItemViews item_views(const Tensor& rotated, const Tensor& values, const AttentionPlan& plan,
-                     std::int64_t begin, std::int64_t length) {
-  const Tensor rows = rotated.narrow(0, begin, length).transpose(0, 1).contiguous();
-  const std::int64_t group = plan.heads / plan.kv_heads;
-  return {rows.narrow(0, 0, plan.heads).view({plan.kv_heads, group * length, plan.width}),
-          rows.narrow(0, plan.heads, plan.kv_heads),
-          values.narrow(0, begin, length).transpose(0, 1)};
-}
-
-double score_scale(const AttentionPlan& plan) {
-  return 1.0 / std::sqrt(static_cast<double>(plan.width));
-}
-
-Tensor probabilities(const ItemViews& item, const Tensor& mask, const AttentionPlan& plan) {
-  Tensor scores = at::bmm(item.q, item.k.transpose(1, 2));
-  masked_softmax_(scores, mask, score_scale(plan));
-  return scores;
-}
-
-// Lets a plan travel through the autograd context.
-struct PlanHolder : torch::CustomClassHolder {
-  explicit PlanHolder(std::shared_ptr<const AttentionPlan> p) : plan(std::move(p)) {}
-  std::shared_ptr<const AttentionPlan> plan;
-};
-
-struct TreeAttention : Function<TreeAttention> {
-  static Variable forward(AutogradContext* context, const Tensor& qkv,
-                          const std::shared_ptr<const AttentionPlan>& shared_plan) {
-    const AttentionPlan& plan = *shared_plan;
-    const std::int64_t turned = plan.heads + plan.kv_heads;
-    const Tensor rows = qkv.view({qkv.size(0), turned + plan.kv_heads, plan.width});
-    const Tensor rotated = rotate(rows.narrow(1, 0, turned).to(torch::kFloat), plan, false);
-    const Tensor values = rows.narrow(1, turned, plan.kv_heads).to(torch::kFloat);
-    Tensor out = at::empty({qkv.size(0), plan.heads, plan.width}, values.options());
-    std::int64_t begin = 0;
-    for (std::size_t i = 0; i < plan.lengths.size(); ++i) {
-      const std::int64_t t = plan.lengths[i];
-      const ItemViews item = item_views(rotated, values, plan, begin, t);
-      const Tensor mixed = at::bmm(probabilities(item, plan.masks[i], plan), item.v);
-      out.narrow(0, begin, t).copy_(mixed.view({plan.heads, t, plan.width}).transpose(0, 1));
-      begin += t;
-    }
-    context->save_for_backward({rotated, values});
-    context->saved_data["plan"] = c10::IValue::make_capsule(
-        c10::intrusive_ptr<torch::CustomClassHolder>(c10::make_intrusive<PlanHolder>(shared_plan)));
-    context->saved_data["type"] = static_cast<std::int64_t>(qkv.scalar_type());
-    return out.view({qkv.size(0), -1}).to(qkv.scalar_type());
-  }
-
-  static variable_list backward(AutogradContext* context, const variable_list& grads) {
-    const auto holder = context->saved_data["plan"].toCapsule();
-    const AttentionPlan& plan = *static_cast<const PlanHolder&>(*holder).plan;
-    const auto saved = context->get_saved_variables();
-    const std::int64_t tokens = saved[0].size(0), turned = plan.heads + plan.kv_heads;
-    const Tensor grad = grads[0].to(torch::kFloat).view({tokens, plan.heads, plan.width});
-    Tensor rotated_grad = at::empty_like(saved[0]);
-    Tensor result = at::empty({tokens, turned + plan.kv_heads, plan.width}, grad.options());
-    std::int64_t begin = 0;
-    for (std::size_t i = 0; i < plan.lengths.size(); ++i) {
-      const std::int64_t t = plan.lengths[i];
-      const ItemViews item = item_views(saved[0], saved[1], plan, begin, t);
-      const Tensor item_grad = grad.narrow(0, begin, t).transpose(0, 1).reshape_as(item.q);
-      const ItemViews got = item_backward(item, item_grad, plan.masks[i], plan);
-      Tensor rows = rotated_grad.narrow(0, begin, t);
-      rows.narrow(1, 0, plan.heads).copy_(got.q.view({plan.heads, t, plan.width}).transpose(0, 1));
-      rows.narrow(1, plan.heads, plan.kv_heads).copy_(got.k.transpose(0, 1));
-      result.narrow(0, begin, t).narrow(1, turned, plan.kv_heads).copy_(got.v.transpose(0, 1));
-      begin += t;
-    }
-    result.narrow(1, 0, turned).copy_(rotate(rotated_grad, plan, true));
-    const auto type = static_cast<torch::ScalarType>(context->saved_data["type"].toInt());
-    return {result.view({tokens, -1}).to(type), Variable()};
-  }
-
-  // With P = softmax(s q k^T + mask) and out = P v: the probabilities are computed again.
-  static ItemViews item_backward(const ItemViews& item, const Tensor& grad, const Tensor& mask,
-                                 const AttentionPlan& plan) {
-    const Tensor p = probabilities(item, mask, plan);
-    Tensor score_grad = at::bmm(grad, item.v.transpose(1, 2));
-    softmax_backward_(score_grad, p, score_scale(plan));
-    return {at::bmm(score_grad, item.k), at::bmm(score_grad.transpose(1, 2), item.q),
-            at::bmm(p.transpose(1, 2), grad)};
-  }
-};
-
 // With p = softmax of a row: d log p[t] / d logits = onehot(t) - p, summed over the row's targets.
 struct TargetLogProbs : Function<TargetLogProbs> {
   static Variable forward(AutogradContext* context, const Tensor& x, const Tensor& weight,
@@ -211,22 +117,6 @@ torch::Tensor adapted_linear(const torch::Tensor& x, const torch::Tensor& weight
 }
 
 torch::Tensor swiglu(const torch::Tensor& gate_up) { return SwiGlu::apply(gate_up); }
-
-torch::Tensor rotate(const torch::Tensor& x, const AttentionPlan& plan, bool back) {
-  const Tensor sin = back ? -plan.sin : plan.sin;
-  if (plan.half_split) {
-    const auto half = x.chunk(2, 2);
-    return at::cat({half[0] * plan.cos - half[1] * sin, half[1] * plan.cos + half[0] * sin}, 2);
-  }
-  const Tensor pairs =
-      at::view_as_complex(x.contiguous().view({x.size(0), x.size(1), plan.width / 2, 2}));
-  return at::view_as_real(pairs * at::complex(plan.cos, sin)).flatten(2);
-}
-
-torch::Tensor tree_attention(const torch::Tensor& qkv,
-                             const std::shared_ptr<const AttentionPlan>& plan) {
-  return TreeAttention::apply(qkv, plan);
-}
 
 torch::Tensor target_log_probs(const torch::Tensor& x, const torch::Tensor& weight,
                                const torch::Tensor& rows, const torch::Tensor& targets) {

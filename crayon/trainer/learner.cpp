@@ -10,6 +10,9 @@
 #include <cmath>
 #include <optional>
 #include <span>
+#include <sstream>
+#include <string>
+#include <type_traits>
 
 #include "crayon/base/error.h"
 #include "crayon/trainer/internal/losses.h"
@@ -80,6 +83,17 @@ AdamW make_optimizer(const TrainLoopConfig& train, const std::vector<TrainedTens
   return AdamW(groups, AdamWOptions(train.learning_rate));
 }
 
+/// What an optimiser's table calls a tensor: its address, as a text in libtorch 1.13.
+template <typename Table>
+auto state_key(const Table&, const torch::Tensor& tensor) {
+  void* const address = tensor.unsafeGetTensorImpl();
+  if constexpr (std::is_same_v<typename Table::key_type, std::string>) {
+    return (std::ostringstream() << address).str();
+  } else {
+    return address;
+  }
+}
+
 void set_rate(AdamW& optimizer, std::size_t group, double rate) {
   static_cast<AdamWOptions&>(optimizer.param_groups()[group].options()).lr(rate);
 }
@@ -121,7 +135,7 @@ struct Learner::State {
   [[nodiscard]] AdamW& optimizer_of(bool shared) { return shared ? *shared_optimizer : optimizer; }
   [[nodiscard]] AdamWParamState* moments(const TrainedTensor& one) {
     auto& state = optimizer_of(one.shared).state();
-    const auto found = state.find(c10::guts::to_string(one.tensor.unsafeGetTensorImpl()));
+    const auto found = state.find(state_key(state, one.tensor));
     return found == state.end() ? nullptr : static_cast<AdamWParamState*>(found->second.get());
   }
 
@@ -262,8 +276,8 @@ void Learner::load(const std::map<std::string, FloatTensor>& tensors) {
     moments->exp_avg_sq(torch::zeros_like(tensor));
     from_floats(tensors, "adam.mean." + name, moments->exp_avg());
     from_floats(tensors, "adam.square." + name, moments->exp_avg_sq());
-    state_->optimizer_of(shared).state()[c10::guts::to_string(tensor.unsafeGetTensorImpl())] =
-        std::move(moments);
+    auto& state = state_->optimizer_of(shared).state();
+    state[state_key(state, tensor)] = std::move(moments);
   }
 }
 

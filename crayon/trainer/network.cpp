@@ -1,6 +1,7 @@
 #include "crayon/trainer/internal/network.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <cmath>
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include "crayon/base/error.h"
+#include "crayon/trainer/internal/attention.h"
 #include "crayon/trainer/internal/block_functions.h"
 
 namespace crayon {
@@ -185,6 +187,7 @@ struct Network::Weights {
     plan->sin = angles.sin().to(torch::kFloat);
     plan->lengths = batch.lengths;
     plan->masks = batch.masks;
+    if (!options.device.is_cpu()) pad_items(*plan, options.device);
     return plan;
   }
 

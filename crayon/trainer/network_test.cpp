@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/cuda.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
@@ -38,8 +39,10 @@ TreeBatch two_items() {
 }
 
 // Random A and B, so that all gradients flow.
-WideLora random_lora(const NetworkConfig& config, int first_layer) {
-  WideLora lora(config, {.n_adapters = 3, .rank = 2, .first_layer = first_layer, .scale = 1.5f});
+WideLora random_lora(const NetworkConfig& config, int first_layer,
+                     torch::Device device = torch::kCPU) {
+  WideLora lora(config, {.n_adapters = 3, .rank = 2, .first_layer = first_layer, .scale = 1.5f},
+                device);
   const torch::NoGradGuard no_grad;
   Rng rng(3);
   for (const auto& parameter : lora.parameters()) {
@@ -172,6 +175,31 @@ TEST_P(NetworkOf, Bf16GivesNearlyTheLossesAndGradientsOfF32) {
   EXPECT_NEAR(losses[0], losses[1], 0.05);
   EXPECT_LT((gradients[0] - gradients[1]).norm().item<double>(),
             0.1 * gradients[0].norm().item<double>());
+}
+
+TEST_P(NetworkOf, AGpuGivesTheScoresAndGradientsOfTheProcessor) {
+  if (!torch::cuda::is_available()) GTEST_SKIP() << "no GPU, or a libtorch without CUDA";
+  const MemoryModel model(GetParam());
+  std::vector<Tensor> results[2];
+  for (const torch::Device device : {torch::Device(torch::kCPU), torch::Device(torch::kCUDA)}) {
+    const Network network(model, {.type = NumberType::F32, .device = device});
+    const WideLora lora = random_lora(network.config(), 1, device);
+    const Tensor weights = torch::tensor({0.2f, 0.5f, 0.3f}).to(device).requires_grad_(true);
+    const Adapters adapters{lora, weights};
+    const TokenizedChoices first = first_item(), second = second_item();
+    const TreeItem items[] = {{first, 2}, {second, 0}};
+    const TreeBatch batch = collate(items, device);
+    const Tensor scores =
+        network.choice_scores(network.crown(network.trunk(batch, 1), batch, 1, &adapters), batch);
+    listwise_loss(scores, batch.answers).backward();
+    auto& found = results[device.is_cpu() ? 0 : 1];
+    found.push_back(scores.detach().nan_to_num().to(torch::kCPU));
+    found.push_back(weights.grad().to(torch::kCPU));
+    for (const auto& leaf : lora.parameters()) found.push_back(leaf.tensor.grad().to(torch::kCPU));
+  }
+  for (std::size_t i = 0; i < results[0].size(); ++i) {
+    EXPECT_TRUE(results[0][i].allclose(results[1][i], 1e-3, 1e-5)) << i;
+  }
 }
 
 TEST(Network, AnItemDoesNotDependOnItsNeighboursSoTrunksCanBeJoined) {

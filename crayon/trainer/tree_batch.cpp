@@ -101,7 +101,6 @@ class Collator {
     batch_.choice_tokens.index_add_(0, batch_.choice_of,
                                     torch::ones({batch_.choice_of.size(0)}, device));
     batch_.choice_tokens = batch_.choice_tokens.view({batch_.items(), choices_});
-    for (auto& mask : batch_.masks) mask = mask.to(device);
     return std::move(batch_);
   }
 

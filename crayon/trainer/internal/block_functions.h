@@ -1,13 +1,8 @@
 // The steps of a transformer block with gradients written by hand: the frozen weights get none, and
-// what is cheap to compute again is not kept. Letters as in network.h; H heads, Hk key-value heads,
-// c width of a head.
+// what is cheap to compute again is not kept. Letters as in network.h.
 #pragma once
 
 #include <torch/types.h>
-
-#include <cstdint>
-#include <memory>
-#include <vector>
 
 #include "crayon/trainer/internal/lora.h"
 
@@ -28,25 +23,6 @@ namespace crayon {
 
 /// silu(first half of columns) * second half.
 [[nodiscard]] torch::Tensor swiglu(const torch::Tensor& gate_up);
-
-/// What attention needs beside q, k and v, made once for a batch; shared with the backward pass.
-struct AttentionPlan {
-  std::int64_t heads = 0, kv_heads = 0, width = 0;
-  bool half_split = false;            ///< See NetworkConfig::half_split_rope.
-  torch::Tensor cos, sin;             ///< f32 [T, 1, c / 2]
-  std::vector<std::int64_t> lengths;  ///< [B]
-  std::vector<torch::Tensor> masks;   ///< B of f32 [t, t], added to the scores
-};
-
-/// Rotates pairs of columns by the angles of their positions (rotary embedding), or back.
-/// @param x  f32 [T, heads, c]
-[[nodiscard]] torch::Tensor rotate(const torch::Tensor& x, const AttentionPlan& plan, bool back);
-
-/// Softmax attention inside each item, in f32.
-/// @param qkv  [T, (H + 2 Hk) c], queries, keys and values before rotation
-/// @returns [T, H c] in the type of qkv
-[[nodiscard]] torch::Tensor tree_attention(const torch::Tensor& qkv,
-                                           const std::shared_ptr<const AttentionPlan>& plan);
 
 /// log softmax(x W^T)[row, target] for each scored token, f32 [S]; the softmax in f32.
 /// @param x  [U, d] in the type of `weight` [V, d], which gets no gradient

@@ -23,7 +23,8 @@ struct TreeItem {
 struct TreeBatch {
   std::vector<std::int64_t> lengths;         ///< [B] tokens of each item; they sum to T.
   std::vector<std::int64_t> prefix_lengths;  ///< [B] of them in the prefix, which comes first.
-  std::vector<torch::Tensor> masks;  ///< B of f32 [t, t]: 0 where row sees column, else -inf.
+  /// B of f32 [t, t] in the host's memory: 0 where row sees column, else -inf.
+  std::vector<torch::Tensor> masks;
   torch::Tensor tokens;              ///< int64 [T]
   torch::Tensor positions;           ///< int64 [T], from 0 in each item.
   torch::Tensor predict_rows;   ///< int64 [U] rows of T that predict a scored token, each once.
