@@ -11,8 +11,8 @@
 namespace crayon {
 namespace {
 
-// The feed-forward product of a small model on a batch of a few hundred tokens. A GPU would spend the
-// time of so little on beginning it.
+// The feed-forward product of a small model on a batch of a few hundred tokens. A GPU would spend
+// the time of so little on beginning it.
 constexpr std::int64_t kTokens = 256, kGpuTokens = 16384, kIn = 576, kOut = 1536;
 constexpr double kLeastGain = 1.3;
 

@@ -25,8 +25,8 @@ struct TreeBatch {
   std::vector<std::int64_t> prefix_lengths;  ///< [B] of them in the prefix, which comes first.
   /// B of f32 [t, t] in the host's memory: 0 where row sees column, else -inf.
   std::vector<torch::Tensor> masks;
-  torch::Tensor tokens;              ///< int64 [T]
-  torch::Tensor positions;           ///< int64 [T], from 0 in each item.
+  torch::Tensor tokens;         ///< int64 [T]
+  torch::Tensor positions;      ///< int64 [T], from 0 in each item.
   torch::Tensor predict_rows;   ///< int64 [U] rows of T that predict a scored token, each once.
   torch::Tensor scored_rows;    ///< int64 [S] index into predict_rows
   torch::Tensor targets;        ///< int64 [S] token to be predicted
