@@ -173,6 +173,8 @@ class GlooGroup : public ProcessGroup {
 
 }  // namespace
 
+bool can_join_others() noexcept { return true; }
+
 std::shared_ptr<ProcessGroup> join_others(const WorkerPlace& place) {
   return std::make_shared<GlooGroup>(place, open_store(place, place.rank == 0));
 }

@@ -4,6 +4,8 @@
 
 namespace crayon {
 
+bool can_join_others() noexcept { return false; }
+
 std::shared_ptr<ProcessGroup> join_others(const WorkerPlace&) {
   throw Error(ErrorCode::Unsupported,
               "this crayon-trainer was built without c10d and Gloo, so it can work alone only; "

@@ -17,6 +17,7 @@
 #include "crayon/testing/random.h"
 #include "crayon/testing/training.h"
 #include "crayon/trainer/internal/checkpoint.h"
+#include "crayon/trainer/internal/process_group.h"
 #include "crayon/trainer/internal/work_share.h"
 #include "crayon/trainer/train.h"
 
@@ -177,7 +178,14 @@ std::vector<std::string> as_workers(int n, const std::function<void(ProcessGroup
   return thrown;
 }
 
-TEST(ProcessGroups, AddUpAndHandOn) {
+class ProcessGroups : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!can_join_others()) GTEST_SKIP() << "built without c10d and Gloo";
+  }
+};
+
+TEST_F(ProcessGroups, AddUpAndHandOn) {
   std::vector<float> sums(3);
   std::vector<std::size_t> sizes(3);
   std::vector<bool> any(3);
@@ -196,7 +204,7 @@ TEST(ProcessGroups, AddUpAndHandOn) {
   EXPECT_THAT(any, ElementsAre(true, true, true));
 }
 
-TEST(ProcessGroups, AWaitForWorkerZeroSaysWhetherItWasInterruptedOrInVain) {
+TEST_F(ProcessGroups, AWaitForWorkerZeroSaysWhetherItWasInterruptedOrInVain) {
   WorkerPlace place;
   place.rank = 1;
   place.size = 2;
@@ -210,7 +218,7 @@ TEST(ProcessGroups, AWaitForWorkerZeroSaysWhetherItWasInterruptedOrInVain) {
   set_interrupted(false);
 }
 
-TEST(ProcessGroups, AnErrorOfOneEndsAllWithItsText) {
+TEST_F(ProcessGroups, AnErrorOfOneEndsAllWithItsText) {
   const auto thrown = as_workers(3, [&](ProcessGroup& group) {
     if (group.rank() == 1) throw Error(ErrorCode::CorruptFile, "row 3 is broken");
     for (int i = 0; i < 3; ++i) (void)group.any(false);
@@ -218,7 +226,7 @@ TEST(ProcessGroups, AnErrorOfOneEndsAllWithItsText) {
   for (const std::string& text : thrown) EXPECT_EQ(text, "worker 1 of 3: row 3 is broken");
 }
 
-class JointTraining : public ::testing::Test {
+class JointTraining : public ProcessGroups {
  protected:
   JointTraining() { write_training_files(alone_.path(), kSmall); }
   ~JointTraining() override { set_interrupted(false); }

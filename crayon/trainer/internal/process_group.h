@@ -57,7 +57,10 @@ class ProcessGroup {
   WorkerPlace place_;
 };
 
-/// join_workers() for a job of at least two. @throws Error Unsupported  this build has no c10d
+/// Whether this build has c10d and Gloo.
+[[nodiscard]] bool can_join_others() noexcept;
+
+/// join_workers() for a job of at least two. @throws Error Unsupported  !can_join_others()
 [[nodiscard]] std::shared_ptr<ProcessGroup> join_others(const WorkerPlace& place);
 
 }  // namespace crayon
