@@ -34,9 +34,16 @@ endif()
 
 set(CRAYON_WITH_TRAINER OFF)
 if(NOT CRAYON_TRAINER STREQUAL "OFF" AND CRAYON_SANITIZE STREQUAL "")
-  # Torch_DIR names one libtorch; the package that it asks for must not be found in another.
+  # Torch_DIR names one libtorch; what that asks for must not be found in another, installed or used before.
+  unset(c10_LIBRARY CACHE)
+  unset(C10_CUDA_LIBRARY CACHE)
+  unset(TORCH_LIBRARY CACHE)
+  if(NOT Torch_DIR AND DEFINED ENV{Torch_DIR})
+    set(Torch_DIR "$ENV{Torch_DIR}" CACHE PATH "Folder of TorchConfig.cmake")
+  endif()
   if(Torch_DIR AND EXISTS "${Torch_DIR}/../Caffe2/Caffe2Config.cmake")
     set(Caffe2_DIR "${Torch_DIR}/../Caffe2" CACHE PATH "Comes with Torch_DIR" FORCE)
+    find_library(c10_LIBRARY c10 PATHS "${Torch_DIR}/../../../lib" NO_DEFAULT_PATH)
   endif()
   find_package(Torch QUIET)
   if(Torch_FOUND)

@@ -19,7 +19,7 @@ TreeBatch three_items() {
   const TokenizedChoices items[] = {
       {.prefix = {1, 5, 9, 3}, .branches = {{4, 8, 2}, {4, 8}, {6}}, .unscored = {0, 0, 0}},
       {.prefix = {2}, .branches = {{12, 13}, {15, 13}}, .unscored = {0, 0}},
-      {.prefix = {2, 11, 7}, .branches = {{12, 13, 14}, {15, 13}}, .unscored = {0, 0}}};
+      {.prefix = {2, 11}, .branches = {{12, 13, 14}, {15, 13}}, .unscored = {0, 0}}};
   const TreeItem trees[] = {{items[0], 0}, {items[1], 0}, {items[2], 0}};
   return collate(trees);
 }

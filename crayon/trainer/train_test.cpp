@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <torch/cuda.h>
 
 #include <fstream>
 #include <functional>
@@ -11,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <sstream>
+#include <utility>
 
 #include "crayon/base/error.h"
 #include "crayon/base/files.h"
@@ -117,6 +119,33 @@ TEST_F(Training, AResumedRunHasTheLossesOfAnUninterruptedOne) {
     EXPECT_NEAR(losses[i], whole.losses[i], 1e-4 * whole.losses[i]) << i;
   }
   EXPECT_EQ(ended.samples, whole.samples);
+}
+
+// It stops half-way, goes on and exports.
+TEST_F(Training, AGpuTrainsAsTheProcessorDoes) {
+  if (!torch::cuda::is_available()) GTEST_SKIP() << "no GPU, or a libtorch without CUDA";
+  const TrainReport want = run();
+  for (const auto& [type, tolerance] : {std::pair{"f32", 1e-3}, {"bf16", 0.1}}) {
+    TemporaryFolder other;
+    prepare(other.path());
+    TrainConfig settings = config(other.path());
+    settings.train.device = "cuda";
+    settings.train.number_type = type;
+    TrainRunOptions first;
+    first.stop_after = 6;
+    std::vector<double> losses = train_pool(settings, first, notes_).losses;
+    TrainRunOptions rest;
+    rest.resume = true;
+    const TrainReport ended = train_pool(settings, rest, notes_);
+
+    EXPECT_TRUE(ended.finished);
+    losses.insert(losses.end(), ended.losses.begin(), ended.losses.end());
+    ASSERT_EQ(losses.size(), want.losses.size());
+    for (std::size_t i = 0; i < losses.size(); ++i) {
+      EXPECT_NEAR(losses[i], want.losses[i], tolerance * (0.1 + want.losses[i])) << type << i;
+    }
+    EXPECT_EQ(Pool::open(other.path() / "pool").size(), 3u);
+  }
 }
 
 TEST_F(Training, TwoRunsOfOneSeedWriteTheSameBytes) {

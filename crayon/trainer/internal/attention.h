@@ -16,7 +16,8 @@ struct AttentionPlan {
   bool half_split = false;            ///< See NetworkConfig::half_split_rope.
   torch::Tensor cos, sin;             ///< f32 [T, 1, c / 2]
   std::vector<std::int64_t> lengths;  ///< [B]
-  std::vector<torch::Tensor> masks;   ///< B of f32 [t, t], added to the scores
+  /// B of f32 [t, t] in the host's memory, added to the scores; on a GPU pad_items() is a must.
+  std::vector<torch::Tensor> masks;
   torch::Tensor slots;   ///< int64 [B L] token at each place of the padded items; see pad_items()
   torch::Tensor places;  ///< int64 [T] where each token stands among the padded ones
   torch::Tensor padded_mask;  ///< f32 [B, 1, L, L]

@@ -24,7 +24,7 @@ namespace crayon {
                                             const torch::Tensor& grad);
 
 /// In place: softmax(scale * scores + mask) over the last dimension.
-/// @param scores  f32 [Hk, (H / Hk) t, t], contiguous
+/// @param scores  f32 [Hk, (H / Hk) t, t], contiguous, in the host's memory
 /// @param mask  f32 [t, t]
 void masked_softmax_(torch::Tensor& scores, const torch::Tensor& mask, double scale);
 /// In place: the gradient of probabilities to that of scores before the scale.
