@@ -112,7 +112,9 @@ TEST_F(ServerMethod, SuchRepliesStayWrongWhenTheyAreTakenOver) {
 TEST_F(ServerMethod, AChoiceThatIsNamedCountsWithoutLetters) {
   const RecordingServer server("B");
   const std::string report = json(ask(server.url(), "work"));
-  for (const auto& result : nlohmann::json::parse(report)["results"]) {
+  const auto parsed = nlohmann::json::parse(report);
+  ASSERT_FALSE(parsed["results"].empty());
+  for (const auto& result : parsed["results"]) {
     EXPECT_THAT(result["choices"].get<std::vector<int>>(), Each(1));
     EXPECT_EQ(result["scores"][0], nlohmann::json({-1, 0, -1}));
     EXPECT_FALSE(result.contains("unparsed"));

@@ -201,7 +201,8 @@ struct BadServer {
 };
 
 TEST_F(Answering, ASlowServerAndAWrongKeyAreNamedAndTheDeviceAnswers) {
-  const BadServer bad[] = {{FakeServer::Mode::Slow, "300 ms"}, {FakeServer::Mode::WrongKey, "key"}};
+  const BadServer bad[] = {{FakeServer::Mode::Slow, "ms in all"},
+                           {FakeServer::Mode::WrongKey, "key"}};
   for (const auto& [mode, reason] : bad) {
     const FakeServer server(mode);
     Remote remote = server.remote(std::chrono::milliseconds(300));
