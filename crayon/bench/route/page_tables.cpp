@@ -22,8 +22,8 @@ std::string list_of(const Json& values) {
 
 /// A text that reports of earlier versions lack, and some do not know.
 Json known_or_unknown(const Json& settings, const char* key) {
-  const Json text = settings.value(key, Json(""));
-  return text == "" ? Json("unknown") : text;
+  const Json text = settings.value(key, Json("unknown"));
+  return text.is_string() && text.get_ref<const std::string&>().empty() ? Json("unknown") : text;
 }
 
 /// What the router makes of scope: which questions it takes for another task's.
