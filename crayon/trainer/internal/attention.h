@@ -25,6 +25,7 @@ struct AttentionPlan {
 
 /// Has all items of the batch computed at once, each padded to the longest, in place of one after
 /// the other without padding: a GPU takes much longer to begin a product than for a small one.
+/// @param device  where the queries will be
 void pad_items(AttentionPlan& plan, torch::Device device);
 
 /// Rotates pairs of columns by the angles of their positions (rotary embedding), or back.
